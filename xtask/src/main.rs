@@ -1,0 +1,2 @@
+//! Everything a developer does with this workspace, one command each.
+fn main() {}
