@@ -1,2 +1,33 @@
 //! Everything a developer does with this workspace, one command each.
-fn main() {}
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod conformance;
+mod e2e;
+
+/// Developer commands of this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Format, clippy and tests: what to run before a commit.
+    Check(check::Options),
+    /// The official OCI conformance program against a server started here.
+    Conformance(conformance::Options),
+    /// Real clients (docker, ctr, skopeo, podman, buildah) against a server started here.
+    E2e(e2e::Options),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Check(options) => check::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
+        Command::E2e(options) => e2e::run(&options),
+    }
+}

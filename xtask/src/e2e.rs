@@ -1,0 +1,10 @@
+//! Real container clients, run against a server started for them.
+
+/// Options of this command.
+#[derive(clap::Args)]
+pub(crate) struct Options {}
+
+/// Runs the command.
+pub(crate) fn run(_options: &Options) -> anyhow::Result<()> {
+    anyhow::bail!("not built yet")
+}
