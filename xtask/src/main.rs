@@ -1,10 +1,14 @@
 //! Everything a developer does with this workspace, one command each.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod check;
 mod conformance;
 mod e2e;
+mod folders;
+mod server;
 
 /// Developer commands of this workspace.
 #[derive(Parser)]
@@ -24,10 +28,30 @@ enum Command {
     E2e(e2e::Options),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Check(options) => check::run(&options),
         Command::Conformance(options) => conformance::run(&options),
         Command::E2e(options) => e2e::run(&options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
     }
 }

@@ -1,0 +1,224 @@
+//! Registries that a command starts for itself: on a free loopback port, with data of their own.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::folders;
+
+/// How long a server may take to answer after its start, and to end after SIGTERM.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Which registry to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// This workspace's own.
+    Berth,
+    /// Debian's package `docker-registry`, to compare with.
+    DockerRegistry,
+}
+
+/// Which registry the command is run against.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Choice {
+    /// Which registry to start and test.
+    #[arg(long, value_enum, default_value = "berth")]
+    pub(crate) server: Kind,
+    /// Test this berth instead of building one.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Build berth with optimisation.
+    #[arg(long)]
+    release: bool,
+}
+
+/// A registry program, ready to be started.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    kind: Kind,
+    file: PathBuf,
+}
+
+/// What a start is given.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Launch {
+    /// The folder with all of the registry's data.
+    pub(crate) data: PathBuf,
+    /// Standard output and error are appended here.
+    pub(crate) log: PathBuf,
+    /// The port to listen on; `None` takes a free one.
+    pub(crate) port: Option<u16>,
+    /// Certificate and key, PEM.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+}
+
+/// A running registry; it is ended when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Choice {
+    /// Builds or finds the registry program.
+    pub(crate) fn program(&self) -> anyhow::Result<Program> {
+        let file = match (self.server, &self.binary) {
+            (Kind::DockerRegistry, _) => PathBuf::from("docker-registry"),
+            (Kind::Berth, Some(binary)) => binary.clone(),
+            (Kind::Berth, None) => build(self.release)?,
+        };
+        Ok(Program { kind: self.server, file })
+    }
+}
+
+impl Program {
+    /// Which registry this is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Starts the registry and waits for its first answer.
+    pub(crate) fn start(&self, launch: &Launch) -> anyhow::Result<Server> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, launch.port.map_or_else(free_port, Ok)?));
+        fs::create_dir_all(&launch.data)?;
+        let log = File::options().create(true).append(true).open(&launch.log)?;
+        let mut command = match self.kind {
+            Kind::Berth => berth(&self.file, address, launch),
+            Kind::DockerRegistry => docker_registry(&self.file, address, launch)?,
+        };
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.file.display()))?;
+        let mut server = Server { child, address };
+        server.wait_until_ready(launch)?;
+        Ok(server)
+    }
+}
+
+impl Server {
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Asks the server to end, and fails when it does not end by itself with success.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        terminate(&self.child)?;
+        let asked = Instant::now();
+        while asked.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                // docker-registry knows no graceful end: there the signal itself is the end.
+                ensure!(status.success() || status.code().is_none(), "the server ended with {status}");
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("the server was still running {} s after SIGTERM", PATIENCE.as_secs())
+    }
+
+    fn wait_until_ready(&mut self, launch: &Launch) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            if let Some(status) = self.child.try_wait()? {
+                let log = fs::read_to_string(&launch.log).unwrap_or_default();
+                bail!("the server ended at once with {status}:\n{}", log.trim_end());
+            }
+            if answers(self.address, launch.tls.is_some()) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!(
+            "the server did not answer within {} s; its log is {}",
+            PATIENCE.as_secs(),
+            launch.log.display()
+        )
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// Ends a process that was started here: SIGTERM, then SIGKILL when that is not enough.
+pub(crate) fn end(child: &mut Child) {
+    if matches!(child.try_wait(), Ok(None)) && terminate(child).is_ok() {
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(10) && matches!(child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    // A process that has ended already cannot be killed; there is nothing to do then.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// A loopback port that nobody listens on at this moment.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn terminate(child: &Child) -> anyhow::Result<()> {
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+    rustix::process::kill_process(pid.context("no such process id")?, rustix::process::Signal::TERM)?;
+    Ok(())
+}
+
+fn build(release: bool) -> anyhow::Result<PathBuf> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "berth"]).current_dir(folders::root());
+    if release {
+        cargo.arg("--release");
+    }
+    ensure!(cargo.status()?.success(), "berth does not build");
+    Ok(folders::target().join(if release { "release" } else { "debug" }).join("berth"))
+}
+
+fn berth(file: &Path, address: SocketAddr, launch: &Launch) -> Command {
+    let mut command = Command::new(file);
+    command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(&launch.data);
+    command.env("BERTH_LOG_REQUESTS", "true").env("BERTH_LOG_FORMAT", "json");
+    if let Some((cert, key)) = &launch.tls {
+        command.env("BERTH_TLS_CERT", cert).env("BERTH_TLS_KEY", key);
+    }
+    command
+}
+
+fn docker_registry(file: &Path, address: SocketAddr, launch: &Launch) -> anyhow::Result<Command> {
+    let data = launch.data.display();
+    let tls = launch.tls.as_ref().map_or_else(String::new, |(cert, key)| {
+        format!("\n  tls: {{certificate: {:?}, key: {:?}}}", cert.display(), key.display())
+    });
+    let config = format!(
+        "version: 0.1\nstorage:\n  filesystem: {{rootdirectory: \"{data}\"}}\n  delete: {{enabled: true}}\n\
+         http:\n  addr: \"{address}\"{tls}\n"
+    );
+    let path = launch.data.with_extension("yml");
+    fs::write(&path, config)?;
+    let mut command = Command::new(file);
+    command.arg("serve").arg(path);
+    Ok(command)
+}
+
+/// Whether something on `address` answers; over TLS an open port is enough.
+fn answers(address: SocketAddr, tls: bool) -> bool {
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(1)) else { return false };
+    if tls {
+        return true;
+    }
+    let mut start = [0; 12];
+    stream.set_read_timeout(Some(Duration::from_secs(5))).is_ok()
+        && write!(stream, "GET /v2/ HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").is_ok()
+        && stream.read_exact(&mut start).is_ok()
+        && start.ends_with(b" 200")
+}
