@@ -1,1 +1,70 @@
-//! (to be written)
+//! What the registry knows: repositories, their blobs and manifests, tags with their history, open uploads.
+//!
+//! Rows only: no bytes of layers, no HTTP, no rights. Each public function is one transaction (or one lookup), so a
+//! caller never sees half a change. The rule that everything else rests on: **a membership row (repository, blob) is
+//! the only thing that makes a blob readable, mountable or referable in that repository** — it comes into being by a
+//! finished upload or by a mount, and in no other way.
+
+mod blobs;
+mod error;
+mod manifests;
+mod referrers;
+mod repositories;
+mod rows;
+mod schema;
+mod tags;
+mod time;
+mod uploads;
+
+pub use blobs::{BlobRow, NewBlob};
+pub use error::MetaError;
+pub use manifests::{Edge, EdgeRole, ManifestRow, NewManifest, PutManifest, SparseIndexes};
+pub use referrers::Referrer;
+pub use tags::TagMove;
+pub use time::Timestamp;
+pub use uploads::UploadRow;
+
+use berth_db::Db;
+
+/// The registry's rows. Clones share the database.
+#[derive(Clone)]
+pub struct Meta {
+    db: Db,
+}
+
+/// One page of a list that is sorted by its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The entries, in order.
+    pub items: Vec<T>,
+    /// Whether there are entries after these.
+    pub more: bool,
+}
+
+impl<T> Page<T> {
+    /// Cuts `limit` entries from an answer that was asked for one more than that.
+    fn cut(mut items: Vec<T>, limit: usize) -> Page<T> {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        Page { items, more }
+    }
+}
+
+impl Meta {
+    /// Takes a database into use and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`], among others if a later version of the program wrote it.
+    pub async fn open(db: Db) -> Result<Meta, MetaError> {
+        db.migrate(schema::MIGRATIONS).await?;
+        Ok(Meta { db })
+    }
+
+    /// Answers if the database can be read and still accepts writes.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn check(&self) -> Result<(), MetaError> {
+        Ok(self.db.check().await?)
+    }
+}

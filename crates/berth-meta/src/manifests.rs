@@ -1,0 +1,319 @@
+//! Manifests of a repository, with their edges.
+
+use std::sync::Arc;
+
+use berth_db::{Row, Tx, params};
+use berth_oci::{Digest, Reference, RepositoryName, Tag};
+use bytes::Bytes;
+
+use crate::repositories::{self, RepositoryId};
+use crate::rows::{digest, from_size, size};
+use crate::{Meta, MetaError, TagMove, Timestamp, tags};
+
+/// A stored manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestRow {
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Media type, as it was pushed.
+    pub media_type: String,
+    /// Bytes.
+    pub size: u64,
+    /// The bytes, if they were asked for; else empty.
+    pub content: Bytes,
+}
+
+/// A manifest that was read and checked.
+#[derive(Debug, Clone)]
+pub struct NewManifest {
+    /// Digest of `content`.
+    pub digest: Digest,
+    /// Media type, as pushed.
+    pub media_type: String,
+    /// The exact bytes.
+    pub content: Bytes,
+    /// Everything that it refers to, in order.
+    pub references: Vec<Edge>,
+    /// The manifest that this one says something about; it need not exist.
+    pub subject: Option<Digest>,
+    /// Artifact type, or the config's media type.
+    pub artifact_type: Option<String>,
+    /// Annotations as JSON, kept for the list of referrers.
+    pub annotations: Option<String>,
+}
+
+/// A reference from a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// What is expected there.
+    pub role: EdgeRole,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size, as the manifest states it.
+    pub size: u64,
+}
+
+/// What a manifest expects at the other end of a reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EdgeRole {
+    /// A blob that must be in the repository.
+    Blob,
+    /// A blob that lies elsewhere (a foreign layer): it may be absent.
+    Foreign,
+    /// A manifest, or for old build caches a blob.
+    Child,
+}
+
+impl EdgeRole {
+    fn as_str(self) -> &'static str {
+        match self {
+            EdgeRole::Blob => "blob",
+            EdgeRole::Foreign => "foreign",
+            EdgeRole::Child => "child",
+        }
+    }
+}
+
+/// Whether an index may name children that are not in the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SparseIndexes {
+    /// They may be absent.
+    Allow,
+    /// All must be there.
+    Refuse,
+}
+
+/// A push of one manifest.
+#[derive(Debug, Clone)]
+pub struct PutManifest {
+    /// Where to.
+    pub repository: RepositoryName,
+    /// What.
+    pub manifest: NewManifest,
+    /// Tags that shall name it.
+    pub tags: Vec<Tag>,
+    /// Who pushes, for the history.
+    pub by: String,
+    /// The policy for indexes.
+    pub sparse: SparseIndexes,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Meta {
+    /// Looks a manifest up by tag or digest, without its content.
+    ///
+    /// # Errors
+    /// [`MetaError::RepositoryUnknown`], [`MetaError::ManifestUnknown`].
+    pub async fn manifest_head(
+        &self,
+        repository: &RepositoryName,
+        at: &Reference,
+    ) -> Result<ManifestRow, MetaError> {
+        self.find_manifest(repository, at, false).await
+    }
+
+    /// Looks a manifest up by tag or digest, with its content.
+    ///
+    /// # Errors
+    /// [`MetaError::RepositoryUnknown`], [`MetaError::ManifestUnknown`].
+    pub async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        at: &Reference,
+    ) -> Result<ManifestRow, MetaError> {
+        self.find_manifest(repository, at, true).await
+    }
+
+    async fn find_manifest(
+        &self,
+        repository: &RepositoryName,
+        at: &Reference,
+        content: bool,
+    ) -> Result<ManifestRow, MetaError> {
+        let sql = match (at, content) {
+            (Reference::Tag(_), true) => BY_TAG,
+            (Reference::Tag(_), false) => BY_TAG_HEAD,
+            (Reference::Digest(_), true) => BY_DIGEST,
+            (Reference::Digest(_), false) => BY_DIGEST_HEAD,
+        };
+        let key = at.to_string();
+        let name = repository.clone();
+        let row = self
+            .db
+            .read(move |mut tx| {
+                let (name, key) = (name.clone(), key.clone());
+                Box::pin(async move { tx.query_opt(sql, params![name.as_str(), &key]).await })
+            })
+            .await?;
+        match row {
+            Some(row) => read(&row),
+            None if self.repository_exists(repository).await? => Err(MetaError::ManifestUnknown),
+            None => Err(MetaError::RepositoryUnknown),
+        }
+    }
+
+    /// Stores a manifest with its edges and sets tags to it, all or nothing. Gives the tags that moved.
+    ///
+    /// # Errors
+    /// [`MetaError::ReferencesMissing`] with every absent reference; [`MetaError::MediaTypeFixed`].
+    pub async fn put_manifest(&self, put: PutManifest) -> Result<Vec<TagMove>, MetaError> {
+        let put = Arc::new(put);
+        self.db
+            .write(move |mut tx| {
+                let put = Arc::clone(&put);
+                Box::pin(async move { store(&mut tx, &put).await })
+            })
+            .await
+    }
+
+    /// Removes a manifest and ends every tag that names it.
+    ///
+    /// The blobs stay members of the repository; unreferenced ones are the collector's business.
+    ///
+    /// # Errors
+    /// [`MetaError::RepositoryUnknown`], [`MetaError::ManifestUnknown`].
+    pub async fn remove_manifest(
+        &self,
+        repository: &RepositoryName,
+        manifest: &Digest,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), MetaError> {
+        let (repository, manifest, by) = (repository.clone(), manifest.to_string(), by.to_owned());
+        self.db
+            .write(move |mut tx| {
+                let (repository, manifest, by) = (repository.clone(), manifest.clone(), by.clone());
+                Box::pin(async move {
+                    let id = repositories::require(&mut tx, &repository).await?;
+                    tags::end_all(&mut tx, id, &manifest, &by, now).await?;
+                    let sql = "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2";
+                    match tx.execute(sql, params![id.0, &manifest]).await? {
+                        0 => Err(MetaError::ManifestUnknown),
+                        _ => Ok(()),
+                    }
+                })
+            })
+            .await
+    }
+}
+
+const BY_TAG: &str = "SELECT m.digest, m.media_type, m.size, m.content FROM repositories r
+     JOIN tags t ON t.repository_id = r.id AND t.name = $2 AND t.ended_at IS NULL
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
+     WHERE r.name = $1";
+const BY_TAG_HEAD: &str = "SELECT m.digest, m.media_type, m.size, NULL FROM repositories r
+     JOIN tags t ON t.repository_id = r.id AND t.name = $2 AND t.ended_at IS NULL
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
+     WHERE r.name = $1";
+const BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.size, m.content FROM repositories r
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
+     WHERE r.name = $1";
+const BY_DIGEST_HEAD: &str = "SELECT m.digest, m.media_type, m.size, NULL FROM repositories r
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
+     WHERE r.name = $1";
+
+fn read(row: &Row) -> Result<ManifestRow, MetaError> {
+    Ok(ManifestRow {
+        digest: digest(row, 0)?,
+        media_type: row.get(1)?,
+        size: size(row, 2)?,
+        content: row.get::<Option<Bytes>>(3)?.unwrap_or_default(),
+    })
+}
+
+async fn store(tx: &mut Tx<'_>, put: &PutManifest) -> Result<Vec<TagMove>, MetaError> {
+    let manifest = &put.manifest;
+    let repository = repositories::find_or_make(tx, &put.repository, put.now).await?;
+    let digest = manifest.digest.to_string();
+    let sql = "SELECT media_type FROM manifests WHERE repository_id = $1 AND digest = $2";
+    match tx.query_opt(sql, params![repository.0, &digest]).await? {
+        Some(row) => {
+            let stored: String = row.get(0)?;
+            if stored != manifest.media_type {
+                return Err(MetaError::MediaTypeFixed { stored });
+            }
+        }
+        None => insert(tx, repository, put, &digest).await?,
+    }
+    let mut moves = Vec::with_capacity(put.tags.len());
+    for tag in &put.tags {
+        moves.extend(tags::set(tx, repository, tag, &digest, &put.by, put.now).await?);
+    }
+    Ok(moves)
+}
+
+async fn insert(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    put: &PutManifest,
+    digest: &str,
+) -> Result<(), MetaError> {
+    let manifest = &put.manifest;
+    let missing = missing(tx, repository, &manifest.references, put.sparse).await?;
+    if !missing.is_empty() {
+        return Err(MetaError::ReferencesMissing { missing });
+    }
+    let sql = "INSERT INTO manifests
+             (repository_id, digest, media_type, size, content, subject, artifact_type, annotations, pushed_at, pushed_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
+    let subject = manifest.subject.as_ref().map(Digest::to_string);
+    let values = params![
+        repository.0,
+        digest,
+        &manifest.media_type,
+        from_size(manifest.content.len() as u64)?,
+        &manifest.content,
+        subject.as_ref(),
+        manifest.artifact_type.as_ref(),
+        manifest.annotations.as_ref(),
+        put.now.0,
+        &put.by,
+    ];
+    let id: i64 = tx.query_one(sql, values).await?.get(0)?;
+    let sql = "INSERT INTO manifest_references (manifest_id, position, repository_id, role, digest, size)
+         VALUES ($1, $2, $3, $4, $5, $6)";
+    for (position, edge) in manifest.references.iter().enumerate() {
+        let target = edge.digest.to_string();
+        let position = from_size(position as u64)?;
+        let values = params![id, position, repository.0, edge.role.as_str(), &target, from_size(edge.size)?];
+        tx.execute(sql, values).await?;
+    }
+    Ok(())
+}
+
+/// The references that must be in the repository and are not, each once.
+async fn missing(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    references: &[Edge],
+    sparse: SparseIndexes,
+) -> Result<Vec<Digest>, MetaError> {
+    let mut missing = Vec::new();
+    for edge in references {
+        let there = match edge.role {
+            EdgeRole::Foreign => true,
+            EdgeRole::Blob => has_blob(tx, repository, &edge.digest).await?,
+            EdgeRole::Child => {
+                sparse == SparseIndexes::Allow
+                    || has_manifest(tx, repository, &edge.digest).await?
+                    || has_blob(tx, repository, &edge.digest).await?
+            }
+        };
+        if !there && !missing.contains(&edge.digest) {
+            missing.push(edge.digest.clone());
+        }
+    }
+    Ok(missing)
+}
+
+async fn has_blob(tx: &mut Tx<'_>, repository: RepositoryId, digest: &Digest) -> Result<bool, MetaError> {
+    let sql = "SELECT 1 FROM blobs b JOIN repository_blobs m ON m.blob_id = b.id
+         WHERE b.digest = $1 AND m.repository_id = $2";
+    Ok(tx.query_opt(sql, params![&digest.to_string(), repository.0]).await?.is_some())
+}
+
+async fn has_manifest(tx: &mut Tx<'_>, repository: RepositoryId, digest: &Digest) -> Result<bool, MetaError> {
+    let sql = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2";
+    Ok(tx.query_opt(sql, params![repository.0, &digest.to_string()]).await?.is_some())
+}

@@ -1,0 +1,350 @@
+//! The rules of the rows, run on each database engine at hand.
+
+use std::time::Duration;
+
+use berth_db::testing::{TestDb, on_each};
+use berth_meta::{
+    Edge, EdgeRole, Meta, MetaError, NewBlob, NewManifest, PutManifest, SparseIndexes, Timestamp, UploadRow,
+};
+use berth_oci::{Digest, Reference, RepositoryName, Tag};
+use bytes::Bytes;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const NOW: Timestamp = Timestamp(1_000_000);
+
+async fn open(test: &TestDb) -> Meta {
+    Meta::open(test.db.clone()).await.unwrap()
+}
+
+fn name(text: &str) -> RepositoryName {
+    text.parse().unwrap()
+}
+
+fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+fn at(text: &str) -> Reference {
+    text.parse().unwrap()
+}
+
+async fn add_blob(meta: &Meta, repository: &str, content: &'static [u8]) -> Digest {
+    let digest = Digest::sha256(content);
+    let blob = NewBlob {
+        digest: digest.clone(),
+        size: content.len() as u64,
+        content: Some(Bytes::from_static(content)),
+        upload: None,
+    };
+    meta.add_blob(&name(repository), blob, NOW, NOW.plus(HOUR)).await.unwrap();
+    digest
+}
+
+fn manifest(content: &'static str, references: &[(EdgeRole, &Digest)]) -> NewManifest {
+    NewManifest {
+        digest: Digest::sha256(content.as_bytes()),
+        media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+        content: Bytes::from_static(content.as_bytes()),
+        references: references
+            .iter()
+            .map(|(role, digest)| Edge { role: *role, digest: (*digest).clone(), size: 1 })
+            .collect(),
+        subject: None,
+        artifact_type: None,
+        annotations: None,
+    }
+}
+
+fn put(repository: &str, manifest: NewManifest, tags: &[&str]) -> PutManifest {
+    PutManifest {
+        repository: name(repository),
+        manifest,
+        tags: tags.iter().map(|text| tag(text)).collect(),
+        by: "alice".to_owned(),
+        sparse: SparseIndexes::Refuse,
+        now: NOW,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_is_readable_only_where_it_is_a_member() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let digest = add_blob(&meta, "b/priv", b"secret").await;
+        let row = meta.blob_content(&name("b/priv"), &digest).await.unwrap();
+        assert_eq!(row.content.unwrap(), "secret");
+        assert!(
+            matches!(meta.blob(&name("a/x"), &digest).await, Err(MetaError::BlobUnknown)),
+            "{}",
+            test.engine
+        );
+        let mounted = meta.mount_blob(&name("a/y"), &name("a/x"), &digest, NOW, NOW).await.unwrap();
+        assert_eq!(mounted, None, "a/y does not have it");
+        let mounted = meta.mount_blob(&name("b/priv"), &name("a/x"), &digest, NOW, NOW).await.unwrap();
+        assert_eq!(mounted, Some(6));
+        assert_eq!(meta.blob(&name("a/x"), &digest).await.unwrap().size, 6);
+        assert_eq!(meta.repositories_with_blob(&digest, 10).await.unwrap(), ["a/x", "b/priv"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_mount_makes_no_repository() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let digest = Digest::sha256(b"absent");
+        meta.mount_blob(&name("b"), &name("a"), &digest, NOW, NOW).await.unwrap();
+        assert!(!meta.repository_exists(&name("a")).await.unwrap(), "{}", test.engine);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_only_grows() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let digest = add_blob(&meta, "a", b"x").await;
+        meta.extend_lease(&name("a"), &digest, NOW.plus(HOUR * 5)).await.unwrap();
+        add_blob(&meta, "a", b"x").await;
+        assert_eq!(
+            meta.blob(&name("a"), &digest).await.unwrap().lease_until,
+            NOW.plus(HOUR * 5),
+            "{}",
+            test.engine
+        );
+        let absent = Digest::sha256(b"absent");
+        assert!(matches!(meta.extend_lease(&name("a"), &absent, NOW).await, Err(MetaError::BlobUnknown)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_needs_what_it_names_and_all_missing_are_told() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let here = add_blob(&meta, "a", b"here").await;
+        let elsewhere = add_blob(&meta, "b", b"elsewhere").await;
+        let absent = Digest::sha256(b"absent");
+        let blob = EdgeRole::Blob;
+        let wrong = manifest("{1}", &[(blob, &here), (blob, &elsewhere), (blob, &absent), (blob, &absent)]);
+        match meta.put_manifest(put("a", wrong, &["v1"])).await {
+            Err(MetaError::ReferencesMissing { missing }) => assert_eq!(missing, [elsewhere, absent.clone()]),
+            other => panic!("{}: {other:?}", test.engine),
+        }
+        assert_eq!(meta.tags(&name("a"), "", 10).await.unwrap().items, Vec::<String>::new());
+        let right = manifest("{2}", &[(blob, &here), (EdgeRole::Foreign, &absent)]);
+        assert_eq!(meta.put_manifest(put("a", right, &["v1"])).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_takes_manifests_or_blobs_and_is_sparse_only_by_policy() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let layer = add_blob(&meta, "a", b"layer").await;
+        let child = manifest("{child}", &[]);
+        meta.put_manifest(put("a", child.clone(), &[])).await.unwrap();
+        let index = manifest("{index}", &[(EdgeRole::Child, &child.digest), (EdgeRole::Child, &layer)]);
+        meta.put_manifest(put("a", index, &[])).await.unwrap();
+        let absent = Digest::sha256(b"absent");
+        let mut sparse = put("a", manifest("{sparse}", &[(EdgeRole::Child, &absent)]), &[]);
+        assert!(matches!(meta.put_manifest(sparse.clone()).await, Err(MetaError::ReferencesMissing { .. })));
+        sparse.sparse = SparseIndexes::Allow;
+        meta.put_manifest(sparse).await.unwrap_or_else(|error| panic!("{}: {error}", test.engine));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_moves_and_naming_the_same_again_is_no_move() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let (one, two) = (manifest("{1}", &[]), manifest("{2}", &[]));
+        meta.put_manifest(put("a", one.clone(), &["latest", "1"])).await.unwrap();
+        assert_eq!(meta.put_manifest(put("a", one.clone(), &["latest"])).await.unwrap(), []);
+        let moves = meta.put_manifest(put("a", two.clone(), &["latest"])).await.unwrap();
+        assert_eq!(moves[0].from.as_ref(), Some(&one.digest), "{}", test.engine);
+        assert_eq!(meta.manifest(&name("a"), &at("latest")).await.unwrap().content, "{2}");
+        assert_eq!(meta.manifest_head(&name("a"), &at("1")).await.unwrap().digest, one.digest);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleting_a_tag_keeps_the_others_and_deleting_a_manifest_takes_its_tags() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let one = manifest("{1}", &[]);
+        meta.put_manifest(put("a", one.clone(), &["latest", "1.9", "1"])).await.unwrap();
+        meta.remove_tag(&name("a"), &tag("latest"), "bob", NOW).await.unwrap();
+        assert!(matches!(
+            meta.remove_tag(&name("a"), &tag("latest"), "bob", NOW).await,
+            Err(MetaError::ManifestUnknown)
+        ));
+        assert_eq!(meta.tags(&name("a"), "", 10).await.unwrap().items, ["1", "1.9"]);
+        meta.remove_manifest(&name("a"), &one.digest, "bob", NOW).await.unwrap();
+        assert_eq!(
+            meta.tags(&name("a"), "", 10).await.unwrap().items,
+            Vec::<String>::new(),
+            "{}",
+            test.engine
+        );
+        let again = meta.remove_manifest(&name("a"), &one.digest, "bob", NOW).await;
+        assert!(matches!(again, Err(MetaError::ManifestUnknown)));
+        let gone = meta.manifest(&name("a"), &at("1.9")).await;
+        assert!(matches!(gone, Err(MetaError::ManifestUnknown)));
+        let never = meta.manifest(&name("z"), &at("1.9")).await;
+        assert!(matches!(never, Err(MetaError::RepositoryUnknown)));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_delete_of_a_manifest_leaves_its_tags() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        meta.put_manifest(put("a", manifest("{1}", &[]), &["1"])).await.unwrap();
+        let absent = Digest::sha256(b"absent");
+        meta.remove_manifest(&name("a"), &absent, "bob", NOW).await.unwrap_err();
+        assert_eq!(meta.tags(&name("a"), "", 10).await.unwrap().items, ["1"], "{}", test.engine);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_digest_has_one_media_type_in_a_repository() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        meta.put_manifest(put("a", manifest("{1}", &[]), &[])).await.unwrap();
+        let mut other = manifest("{1}", &[]);
+        other.media_type = "application/vnd.oci.image.index.v1+json".to_owned();
+        let refused = meta.put_manifest(put("a", other.clone(), &["t"])).await;
+        assert!(matches!(refused, Err(MetaError::MediaTypeFixed { .. })), "{}", test.engine);
+        meta.put_manifest(put("b", other, &["t"])).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_in_use_stays_and_the_last_membership_queues_it() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let layer = add_blob(&meta, "a", b"layer").await;
+        let one = manifest("{1}", &[(EdgeRole::Blob, &layer)]);
+        meta.put_manifest(put("a", one.clone(), &[])).await.unwrap();
+        match meta.remove_blob(&name("a"), &layer, NOW).await {
+            Err(MetaError::BlobInUse { manifest }) => assert_eq!(manifest, one.digest, "{}", test.engine),
+            other => panic!("{}: {other:?}", test.engine),
+        }
+        meta.blob(&name("a"), &layer).await.unwrap();
+        meta.remove_manifest(&name("a"), &one.digest, "bob", NOW).await.unwrap();
+        meta.remove_blob(&name("a"), &layer, NOW).await.unwrap();
+        assert!(matches!(meta.blob(&name("a"), &layer).await, Err(MetaError::BlobUnknown)));
+        assert!(matches!(meta.remove_blob(&name("a"), &layer, NOW).await, Err(MetaError::BlobUnknown)));
+        assert_eq!(collectable(&test).await, 1);
+        add_blob(&meta, "c", b"layer").await;
+        assert_eq!(collectable(&test).await, 0, "a new membership takes it out of the queue");
+    })
+    .await;
+}
+
+async fn collectable(test: &TestDb) -> i64 {
+    let count = test.db.read(|mut tx| {
+        Box::pin(async move { tx.query_one("SELECT COUNT(*) FROM collectable", &[]).await?.get::<i64>(0) })
+    });
+    count.await.unwrap_or_else(|error: berth_db::DbError| panic!("{error}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_neither_miss_nor_repeat() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let tags: Vec<String> = (0..25).map(|n| format!("v{n}")).collect();
+        let all: Vec<&str> = tags.iter().map(String::as_str).collect();
+        meta.put_manifest(put("a", manifest("{1}", &[]), &all)).await.unwrap();
+        let mut sorted = tags.clone();
+        sorted.sort();
+        for limit in [1, 2, 7, 24, 25, 26] {
+            let (mut seen, mut after) = (Vec::new(), String::new());
+            loop {
+                let page = meta.tags(&name("a"), &after, limit).await.unwrap();
+                assert!(page.items.len() <= limit);
+                seen.extend(page.items);
+                after = seen.last().cloned().unwrap_or_default();
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(seen, sorted, "{} with pages of {limit}", test.engine);
+        }
+        let none = meta.tags(&name("a"), "", 0).await.unwrap();
+        assert!(none.items.is_empty() && none.more);
+        for repository in ["b", "a-b", "a/b"] {
+            add_blob(&meta, repository, b"x").await;
+        }
+        assert_eq!(meta.repositories("", 10).await.unwrap().items, ["a", "a-b", "a/b", "b"]);
+        assert_eq!(meta.repositories("a-b", 1).await.unwrap().items, ["a/b"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn referrers_are_found_filtered_and_paged() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let subject = Digest::sha256(b"an image that need not exist");
+        for (content, kind) in [("{1}", "sig"), ("{2}", "sbom"), ("{3}", "sig")] {
+            let mut referrer = manifest(content, &[]);
+            referrer.subject = Some(subject.clone());
+            referrer.artifact_type = Some(kind.to_owned());
+            referrer.annotations = Some("{\"k\":\"v\"}".to_owned());
+            meta.put_manifest(put("a", referrer, &[])).await.unwrap();
+        }
+        let list = |filter, after: String, limit| {
+            let (meta, subject) = (meta.clone(), subject.clone());
+            async move { meta.referrers(&name("a"), &subject, filter, &after, limit).await.unwrap() }
+        };
+        assert_eq!(list(None, String::new(), 10).await.items.len(), 3, "{}", test.engine);
+        assert_eq!(list(Some("sig"), String::new(), 10).await.items.len(), 2);
+        assert_eq!(list(Some("other"), String::new(), 10).await.items, []);
+        let first = list(None, String::new(), 2).await;
+        assert!(first.more);
+        let rest = list(None, first.items[1].digest.to_string(), 2).await;
+        assert_eq!((rest.items.len(), rest.more), (1, false));
+        assert_eq!(rest.items[0].annotations.as_deref(), Some("{\"k\":\"v\"}"));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_belongs_to_a_repository_and_a_principal() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let upload = UploadRow {
+            id: "00112233445566778899aabbccddeeff".to_owned(),
+            repository: "b/x".to_owned(),
+            principal: "bob".to_owned(),
+            algorithm: "sha256".to_owned(),
+            touched_at: NOW,
+        };
+        meta.add_upload_later(upload.clone());
+        // The next write is behind it in the queue of the embedded engine; a server's connections have no order.
+        for _ in 0..100 {
+            if meta.upload_exists(&upload.id).await.unwrap() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(meta.upload(&upload.id, &name("b/x"), "bob").await.unwrap(), upload, "{}", test.engine);
+        for (repository, principal) in [("a/x", "bob"), ("b/x", "alice")] {
+            let other = meta.upload(&upload.id, &name(repository), principal).await;
+            assert!(matches!(other, Err(MetaError::UploadUnknown)));
+        }
+        assert_eq!(meta.idle_uploads(NOW, 10).await.unwrap(), []);
+        assert_eq!(meta.idle_uploads(NOW.plus(HOUR), 10).await.unwrap().len(), 1);
+        meta.remove_upload(&upload.id).await.unwrap();
+        assert!(!meta.upload_exists(&upload.id).await.unwrap());
+    })
+    .await;
+}
