@@ -1,1 +1,23 @@
-//! (to be written)
+//! The words of the protocol as types: whoever holds one holds a checked value. No input or output here.
+
+mod text;
+
+pub mod digest;
+pub mod hasher;
+pub mod name;
+pub mod tag;
+
+pub mod reference;
+
+pub mod descriptor;
+pub mod media_type;
+
+pub mod error_code;
+
+pub use descriptor::{Descriptor, Platform};
+pub use digest::{Algorithm, Digest, DigestError};
+pub use error_code::ErrorCode;
+pub use hasher::Hasher;
+pub use name::{NameError, RepositoryName};
+pub use reference::{Reference, ReferenceError};
+pub use tag::{Tag, TagError};
