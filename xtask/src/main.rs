@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod check;
 mod conformance;
+mod crash;
 mod e2e;
 mod folders;
 mod server;
@@ -24,6 +25,8 @@ enum Command {
     Check(check::Options),
     /// The official OCI conformance program against a server started here.
     Conformance(conformance::Options),
+    /// Power cuts and kills in the middle of work, compared with a ledger of what was acknowledged.
+    Crash(crash::Options),
     /// Real clients (docker, ctr, skopeo, podman, buildah) against a server started here.
     E2e(e2e::Options),
 }
@@ -42,6 +45,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Check(options) => check::run(&options),
         Command::Conformance(options) => conformance::run(&options),
+        Command::Crash(options) => crash::run(&options),
         Command::E2e(options) => e2e::run(&options),
     }
 }

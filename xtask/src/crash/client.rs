@@ -1,0 +1,340 @@
+//! A client that pushes, mounts, retags and deletes at random until its server is gone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::http::{Connection, Request, Response};
+use super::ledger::{Ledger, Object, Outcome, Value, Violation};
+use super::observe::{MANIFEST, sha256};
+use super::random::Random;
+use super::world::{Blob, Image, REPOSITORIES, Session, TAGS, World};
+
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Blobs that several clients push at the same time: the second of them must not be told "done" before the first
+/// one's bytes are durable.
+const POPULAR: u64 = 6;
+
+/// Every kind of write; a run in which one was never acknowledged has proved nothing about it.
+pub(crate) const KINDS: [&str; 9] = [
+    "push small blob",
+    "push large blob",
+    "push blob in parts",
+    "push manifest",
+    "retag",
+    "mount blob",
+    "delete tag",
+    "delete manifest",
+    "delete blob",
+];
+
+/// One client; it is used by one thread.
+pub(crate) struct Client<'a> {
+    pub(crate) connection: Connection,
+    pub(crate) random: Random,
+    /// The same for all clients of a cycle.
+    pub(crate) popular: u64,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) world: &'a World,
+}
+
+/// Content to push, and whether manifests may name it.
+struct Content {
+    bytes: Arc<Vec<u8>>,
+    loose: bool,
+}
+
+impl Client<'_> {
+    /// Works until `stop`; returns the uploads that were left open.
+    pub(crate) fn work(mut self, stop: &AtomicBool) -> Vec<Session> {
+        let mut open = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            open.extend(self.step());
+            // Pauses matter: what one forgot to sync is often carried along by the next one's sync.
+            std::thread::sleep(Duration::from_micros(self.random.within(0..3000)));
+        }
+        open
+    }
+
+    fn step(&mut self) -> Option<Session> {
+        let repository = self.repository();
+        match self.random.within(0..100) {
+            0..20 => self.push_whole("push small blob", repository, 1..20_000),
+            20..34 => self.push_whole("push large blob", repository, 66_000..400_000),
+            34..46 => return self.push_in_parts(repository),
+            46..66 => self.push_manifest(repository),
+            66..76 => self.retag(repository),
+            76..84 => self.mount(repository),
+            84..90 => self.delete_tag(repository),
+            90..94 => self.delete_manifest(repository),
+            _ => self.delete_blob(repository),
+        }
+        None
+    }
+
+    fn repository(&mut self) -> &'static str {
+        self.random.pick(&REPOSITORIES).expect("there are repositories")
+    }
+
+    /// Sends the request that decides a write, and enters both ends of it in the ledger.
+    fn decide(
+        &mut self,
+        kind: &'static str,
+        effects: Vec<(Object, Value)>,
+        request: &Request<'_>,
+        success: u16,
+    ) -> bool {
+        let operation = self.ledger.begin(kind, effects);
+        let outcome = match self.connection.send(request) {
+            Ok(answer) => outcome(answer.status, success),
+            Err(_) => Outcome::Unknown,
+        };
+        self.ledger.finish(operation, outcome);
+        outcome == Outcome::Acknowledged
+    }
+
+    /// Sends a request that decides nothing.
+    fn ask(&mut self, request: &Request<'_>, success: u16) -> Option<Response> {
+        self.connection.send(request).ok().filter(|answer| answer.status == success)
+    }
+
+    fn content(&mut self, sizes: std::ops::Range<u64>) -> Content {
+        let loose = self.random.chance(35);
+        let mut source = match self.random.chance(25) {
+            true => Random::new(
+                self.popular ^ self.random.within(0..POPULAR) ^ (u64::from(loose) << 32) ^ sizes.end,
+            ),
+            false => self.random.fork(),
+        };
+        let size = source.within(sizes) as usize;
+        Content { bytes: Arc::new(source.bytes(size)), loose }
+    }
+
+    fn shelve(&self, repository: &'static str, digest: String, content: &Content) {
+        let blob = Blob { digest, size: content.bytes.len() };
+        self.world.shelf(repository, |shelf| shelf.blobs(content.loose).push(blob));
+    }
+
+    /// One POST with the bytes, or a POST and a PUT with the bytes.
+    fn push_whole(&mut self, kind: &'static str, repository: &'static str, sizes: std::ops::Range<u64>) {
+        let content = self.content(sizes);
+        let digest = sha256(&content.bytes);
+        let uploads = format!("/v2/{repository}/blobs/uploads/");
+        let request = if self.random.chance(50) {
+            Request::new("POST", format!("{uploads}?digest={digest}"))
+        } else {
+            let Some(location) = self.start_upload(repository) else { return };
+            Request::new("PUT", with_digest(&location, &digest))
+        };
+        let request = request.header("Content-Type", "application/octet-stream").body(&content.bytes);
+        let effects = vec![(Object::blob(repository, &digest), Some(digest.clone()))];
+        // A server without the single POST answers 202 and keeps nothing.
+        if self.decide(kind, effects, &request, 201) {
+            self.shelve(repository, digest, &content);
+        }
+    }
+
+    fn start_upload(&mut self, repository: &str) -> Option<String> {
+        let answer = self.ask(&Request::new("POST", format!("/v2/{repository}/blobs/uploads/")), 202)?;
+        answer.header("location").map(str::to_owned)
+    }
+
+    /// POST, some PATCHes, PUT. What remains unfinished is returned.
+    fn push_in_parts(&mut self, repository: &'static str) -> Option<Session> {
+        let sizes = if self.random.chance(30) { 1000..60_000 } else { 66_000..400_000 };
+        let content = self.content(sizes);
+        let location = self.start_upload(repository)?;
+        let mut session = Session { repository, location, content: content.bytes.clone(), sent: 0 };
+        let parts = self.random.within(2..5) as usize;
+        for part in content.bytes.chunks(content.bytes.len().div_ceil(parts)) {
+            let range = format!("{}-{}", session.sent, session.sent + part.len() - 1);
+            let patch = Request::new("PATCH", session.location.clone())
+                .header("Content-Type", "application/octet-stream")
+                .header("Content-Range", range)
+                .body(part);
+            session.sent += part.len();
+            match self.ask(&patch, 202).and_then(|answer| answer.header("location").map(str::to_owned)) {
+                Some(location) => session.location = location,
+                None => return Some(session),
+            }
+        }
+        let digest = sha256(&content.bytes);
+        let put = Request::new("PUT", with_digest(&session.location, &digest));
+        let effects = vec![(Object::blob(repository, &digest), Some(digest.clone()))];
+        if !self.decide("push blob in parts", effects, &put, 201) {
+            return Some(session);
+        }
+        self.shelve(repository, digest, &content);
+        None
+    }
+
+    /// Goes on with an upload after a restart. `Ok(true)` if it could be finished. The server may have lost the
+    /// upload or its tail, but it must not invent bytes, and without a power cut (`whole`) what it kept is right.
+    pub(crate) fn resume(&mut self, session: &Session, whole: bool) -> Result<bool, Violation> {
+        let Some(status) = self.ask(&Request::new("GET", session.location.clone()), 204) else {
+            return Ok(false);
+        };
+        let length = status.header("range").and_then(length_of).unwrap_or(0);
+        if length > session.sent {
+            let message =
+                format!("upload {} has {length} bytes, only {} were sent", session.location, session.sent);
+            return Err(Violation(message));
+        }
+        let location = status.header("location").unwrap_or(&session.location).to_owned();
+        let (rest, last) = (&session.content[length..], session.content.len().saturating_sub(1));
+        let digest = sha256(&session.content);
+        let mut put = Request::new("PUT", with_digest(&location, &digest)).body(rest);
+        if !rest.is_empty() {
+            put = put.header("Content-Range", format!("{length}-{last}"));
+            put = put.header("Content-Type", "application/octet-stream");
+        }
+        let effects = vec![(Object::blob(session.repository, &digest), Some(digest.clone()))];
+        match self.decide("push blob in parts", effects, &put, 201) {
+            false if whole => {
+                Err(Violation(format!("upload {} cannot be finished from byte {length}", session.location)))
+            }
+            finished => Ok(finished),
+        }
+    }
+
+    fn push_manifest(&mut self, repository: &'static str) {
+        let random = &mut self.random;
+        let blobs: Vec<Blob> = self.world.shelf(repository, |shelf| {
+            let count = random.within(2..5);
+            (0..count).filter_map(|_| random.pick(&shelf.blobs).cloned()).collect()
+        });
+        let Some((config, layers)) = blobs.split_first() else {
+            return self.push_whole("push small blob", repository, 1..20_000);
+        };
+        let bytes = manifest(config, layers, self.random.next());
+        let image = Image { digest: sha256(&bytes), bytes: Arc::new(bytes) };
+        self.put_manifest("push manifest", repository, &image);
+    }
+
+    fn retag(&mut self, repository: &'static str) {
+        let random = &mut self.random;
+        if let Some(image) = self.world.shelf(repository, |shelf| random.pick(&shelf.images).cloned()) {
+            self.put_manifest("retag", repository, &image);
+        }
+    }
+
+    fn put_manifest(&mut self, kind: &'static str, repository: &'static str, image: &Image) {
+        let tag = *self.random.pick(&TAGS).expect("there are tags");
+        let mut effects = vec![(Object::manifest(repository, &image.digest), Some(image.digest.clone()))];
+        let mut reference = image.digest.as_str();
+        if self.random.chance(85) {
+            effects.push((Object::tag(repository, tag), Some(image.digest.clone())));
+            reference = tag;
+        }
+        let request = Request::new("PUT", format!("/v2/{repository}/manifests/{reference}"))
+            .header("Content-Type", MANIFEST)
+            .body(&image.bytes);
+        if self.decide(kind, effects, &request, 201) && kind == "push manifest" {
+            self.world.shelf(repository, |shelf| shelf.images.push(image.clone()));
+        }
+    }
+
+    fn mount(&mut self, repository: &'static str) {
+        let (from, loose) = (self.repository(), self.random.chance(35));
+        let random = &mut self.random;
+        let picked = self.world.shelf(from, |shelf| random.pick(shelf.blobs(loose)).cloned());
+        let Some(blob) = picked.filter(|_| from != repository) else { return };
+        let request = Request::new(
+            "POST",
+            format!("/v2/{repository}/blobs/uploads/?mount={}&from={from}", blob.digest),
+        );
+        let effects = vec![(Object::blob(repository, &blob.digest), Some(blob.digest.clone()))];
+        if self.decide("mount blob", effects, &request, 201) {
+            self.world.shelf(repository, |shelf| shelf.blobs(loose).push(blob));
+        }
+    }
+
+    fn delete_tag(&mut self, repository: &'static str) {
+        let tag = *self.random.pick(&TAGS).expect("there are tags");
+        let request = Request::new("DELETE", format!("/v2/{repository}/manifests/{tag}"));
+        self.decide("delete tag", vec![(Object::tag(repository, tag), None)], &request, 202);
+    }
+
+    fn delete_manifest(&mut self, repository: &'static str) {
+        let random = &mut self.random;
+        let Some(image) = self.world.shelf(repository, |shelf| random.pick(&shelf.images).cloned()) else {
+            return;
+        };
+        let request = Request::new("DELETE", format!("/v2/{repository}/manifests/{}", image.digest));
+        self.decide(
+            "delete manifest",
+            vec![(Object::manifest(repository, &image.digest), None)],
+            &request,
+            202,
+        );
+    }
+
+    fn delete_blob(&mut self, repository: &'static str) {
+        let random = &mut self.random;
+        let Some(blob) = self.world.shelf(repository, |shelf| random.pick(&shelf.loose).cloned()) else {
+            return;
+        };
+        let request = Request::new("DELETE", format!("/v2/{repository}/blobs/{}", blob.digest));
+        self.decide("delete blob", vec![(Object::blob(repository, &blob.digest), None)], &request, 202);
+    }
+}
+
+/// What a status says about a write that would be acknowledged with `success`.
+fn outcome(status: u16, success: u16) -> Outcome {
+    match status {
+        status if status == success => Outcome::Acknowledged,
+        // An upload was opened in place of a mount or a single POST.
+        202 => Outcome::Refused,
+        408 => Outcome::Unknown,
+        400..500 => Outcome::Refused,
+        _ => Outcome::Unknown,
+    }
+}
+
+fn with_digest(location: &str, digest: &str) -> String {
+    let separator = if location.contains('?') { '&' } else { '?' };
+    format!("{location}{separator}digest={digest}")
+}
+
+/// The length that `Range: 0-N` stands for; `0-0` is also what an empty upload says, and then nothing is assumed.
+fn length_of(range: &str) -> Option<usize> {
+    let last: usize = range.strip_prefix("0-")?.parse().ok()?;
+    Some(if last == 0 { 0 } else { last + 1 })
+}
+
+fn manifest(config: &Blob, layers: &[Blob], nonce: u64) -> Vec<u8> {
+    let descriptor = |media_type: &str, blob: &Blob| serde_json::json!({ "mediaType": media_type, "digest": blob.digest, "size": blob.size });
+    let layers: Vec<_> = layers.iter().map(|blob| descriptor(LAYER, blob)).collect();
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": descriptor(CONFIG, config),
+        "layers": layers,
+        "annotations": { "nonce": format!("{nonce:016x}") },
+    });
+    manifest.to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, length_of, outcome, with_digest};
+
+    #[test]
+    fn only_the_agreed_status_is_an_acknowledgement() {
+        assert_eq!(outcome(201, 201), Outcome::Acknowledged);
+        assert_eq!(outcome(202, 202), Outcome::Acknowledged);
+        assert_eq!(outcome(202, 201), Outcome::Refused);
+        assert_eq!(outcome(404, 202), Outcome::Refused);
+        for status in [200, 408, 500, 503, 507] {
+            assert_eq!(outcome(status, 201), Outcome::Unknown);
+        }
+    }
+
+    #[test]
+    fn locations_and_ranges_are_read_as_clients_read_them() {
+        assert_eq!(with_digest("/u/1", "sha256:a"), "/u/1?digest=sha256:a");
+        assert_eq!(with_digest("/u/1?s=2", "sha256:a"), "/u/1?s=2&digest=sha256:a");
+        assert_eq!((length_of("0-99"), length_of("0-0"), length_of("bytes=0-9")), (Some(100), Some(0), None));
+    }
+}
