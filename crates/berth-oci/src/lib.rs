@@ -13,11 +13,15 @@ pub mod descriptor;
 pub mod media_type;
 
 pub mod error_code;
+pub mod range;
+pub mod route;
 
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::ErrorCode;
 pub use hasher::Hasher;
 pub use name::{NameError, RepositoryName};
+pub use range::{ChunkRange, ChunkRangeError};
 pub use reference::{Reference, ReferenceError};
+pub use route::{Route, RouteError};
 pub use tag::{Tag, TagError};
