@@ -1,0 +1,132 @@
+//! A stage as a file.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, IoSlice, Read, Seek, Write};
+use std::sync::Arc;
+
+use berth_oci::Digest;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::Disk;
+use crate::backend::Staged;
+use crate::{StageId, StoreError, Stored};
+
+/// Bytes between two early syncs, and between two looks at the free space.
+const STEP: u64 = 8 * 1024 * 1024;
+/// Bytes read at once.
+const READ: usize = 256 * 1024;
+
+/// An open stage file. Its position is always its end.
+pub(super) struct StagedFile {
+    disk: Arc<Disk>,
+    id: StageId,
+    file: Arc<File>,
+    /// Bytes written since the last step.
+    since_step: u64,
+    early: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl StagedFile {
+    pub(super) fn new(disk: Arc<Disk>, id: StageId, file: File) -> StagedFile {
+        StagedFile { disk, id, file: Arc::new(file), since_step: 0, early: None }
+    }
+
+    /// Starts an early sync unless one is still running or the store has enough of them.
+    fn sync_early(&mut self) -> Result<(), StoreError> {
+        if self.early.as_ref().is_some_and(|early| !early.is_finished()) {
+            return Ok(());
+        }
+        self.join_early()?;
+        let (disk, file) = (self.disk.clone(), self.file.clone());
+        if let Ok(permit) = disk.early_syncs.clone().try_acquire_owned() {
+            self.early = Some(Handle::current().spawn_blocking(move || {
+                let _permit = permit;
+                disk.syncs.early(&file)
+            }));
+        }
+        Ok(())
+    }
+
+    /// Waits for the early sync. Its error counts: the kernel will not report it a second time.
+    fn join_early(&mut self) -> Result<(), StoreError> {
+        let Some(early) = self.early.take() else { return Ok(()) };
+        let result = Handle::current().block_on(early).map_err(|_| StoreError::Interrupted)?;
+        result.map_err(|error| self.disk.poison.set_by_file(&error))
+    }
+
+    fn rename(&mut self, digest: &Digest, size: u64) -> Result<Stored, StoreError> {
+        let disk = self.disk.clone();
+        self.join_early()?;
+        disk.poison.check()?;
+        let directory = disk.fan_out(digest).child(&disk, &digest.hex()[..2])?;
+        let target = disk.blob_path(digest);
+        let present = fs::symlink_metadata(&target).is_ok_and(|found| found.is_file() && found.len() == size);
+        if present {
+            // Its bytes were synced before it got its name. The name may be too young to be durable: sync that below.
+            disk.discard(self.id)?;
+        } else {
+            disk.syncs.file(&self.file).map_err(|error| disk.poison.set_by_file(&error))?;
+            fs::rename(disk.stage_path(self.id), &target)
+                .map_err(|error| StoreError::io("name a blob", error))?;
+        }
+        disk.sync_directory(&directory)?;
+        Ok(if present { Stored::AlreadyPresent } else { Stored::New })
+    }
+}
+
+impl Staged for StagedFile {
+    fn append(&mut self, batch: &[Bytes]) -> Result<(), StoreError> {
+        write_all(&self.file, batch).map_err(|error| StoreError::io("write a stage", error))?;
+        self.since_step += batch.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
+        if self.since_step >= STEP {
+            self.since_step = 0;
+            self.disk.check_room()?;
+            self.sync_early()?;
+        }
+        Ok(())
+    }
+
+    fn read_back(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<u64, StoreError> {
+        let mut read = || {
+            let mut file = &*self.file;
+            file.rewind()?;
+            let mut buffer = vec![0; READ];
+            let mut total = 0;
+            loop {
+                match file.read(&mut buffer) {
+                    Ok(0) => return Ok(total),
+                    Ok(len) => {
+                        sink(&buffer[..len]);
+                        total += len as u64;
+                    }
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        read().map_err(|error| StoreError::io("read a stage", error))
+    }
+
+    fn publish(mut self: Box<Self>, digest: &Digest, size: u64) -> Result<Stored, StoreError> {
+        self.rename(digest, size)
+    }
+}
+
+/// Writes all pieces with as few calls as possible.
+fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut rest = &mut slices[..];
+    // Skips empty pieces, for which a write of zero bytes would look like a failure.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match file.write_vectored(rest) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut rest, written),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

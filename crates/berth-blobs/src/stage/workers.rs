@@ -1,0 +1,98 @@
+//! What happens to the bytes of a stage on blocking threads.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use berth_oci::Hasher;
+use bytes::Bytes;
+
+use crate::backend::{Backend, Staged};
+use crate::lane::Worker;
+use crate::{StageId, StoreError};
+
+/// Hashes.
+pub(super) struct HashWorker(pub(super) Hasher);
+
+impl Worker for HashWorker {
+    fn run(&mut self, chunks: &[Bytes]) -> Result<(), StoreError> {
+        for chunk in chunks {
+            self.0.update(chunk);
+        }
+        Ok(())
+    }
+}
+
+/// Writes, and makes the file when the first batch comes.
+pub(super) struct FileWorker {
+    backend: Arc<dyn Backend>,
+    staged: Option<Box<dyn Staged>>,
+    /// After `staged`: the stage is free for others only when nobody writes to it.
+    lease: StageLease,
+}
+
+impl FileWorker {
+    pub(super) fn new(
+        backend: Arc<dyn Backend>,
+        lease: StageLease,
+        staged: Option<Box<dyn Staged>>,
+    ) -> FileWorker {
+        FileWorker { backend, staged, lease }
+    }
+
+    pub(super) fn has_file(&self) -> bool {
+        self.staged.is_some()
+    }
+
+    pub(super) fn into_staged(self) -> Option<Box<dyn Staged>> {
+        self.staged
+    }
+
+    fn append(&mut self, chunks: &[Bytes]) -> Result<(), StoreError> {
+        if let Some(staged) = &mut self.staged {
+            return staged.append(chunks);
+        }
+        self.staged.insert(self.backend.create(self.lease.id())?).append(chunks)
+    }
+}
+
+impl Worker for FileWorker {
+    fn run(&mut self, chunks: &[Bytes]) -> Result<(), StoreError> {
+        self.append(chunks).inspect_err(|_| {
+            // What was written is worthless now. If the removal fails too, the cleaner of old stages does it.
+            self.staged = None;
+            let _ = self.backend.discard(self.lease.id());
+        })
+    }
+}
+
+/// The stages in use. A stage has one user at a time, because two would mix their bytes.
+pub(crate) type Leases = Arc<Mutex<HashSet<StageId>>>;
+
+/// The right to use a stage; given back when the last clone is dropped.
+#[derive(Clone)]
+pub(crate) struct StageLease(Arc<Held>);
+
+struct Held {
+    id: StageId,
+    leases: Leases,
+}
+
+impl StageLease {
+    /// Fails with [`StoreError::Busy`] while another lease of this stage exists.
+    pub(crate) fn take(leases: &Leases, id: StageId) -> Result<StageLease, StoreError> {
+        if !leases.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
+            return Err(StoreError::Busy { id });
+        }
+        Ok(StageLease(Arc::new(Held { id, leases: leases.clone() })))
+    }
+
+    pub(crate) fn id(&self) -> StageId {
+        self.0.id
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}
