@@ -1,10 +1,43 @@
 //! Real container clients, run against a server started for them.
 
-/// Options of this command.
-#[derive(clap::Args)]
-pub(crate) struct Options {}
+use anyhow::ensure;
 
-/// Runs the command.
-pub(crate) fn run(_options: &Options) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+use crate::server::Choice;
+
+mod api;
+mod client;
+mod containerd;
+mod daemon;
+mod docker;
+mod images;
+mod message;
+mod other_servers;
+mod podman;
+mod skopeo;
+mod stage;
+mod wire;
+
+use stage::Stage;
+
+/// Options of `cargo xtask e2e`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    server: Choice,
+    /// Only the steps whose title contains this text. Later steps may need earlier ones.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+}
+
+/// Runs every client that is installed; fails when a step failed.
+pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+    let stage = Stage::set(options.server.program()?, options.only.clone())?;
+    for client in [skopeo::run, docker::run, containerd::run, podman::run, api::run, other_servers::run] {
+        client(&stage)?;
+    }
+    let [passed, failed, skipped] = stage.finish();
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    ensure!(passed > 0, "no step was run");
+    ensure!(failed == 0, "{failed} steps failed");
+    Ok(())
 }

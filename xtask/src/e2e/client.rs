@@ -1,0 +1,102 @@
+//! A client program with a configuration of its own.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+
+/// Seconds that one call of a client may take.
+const PATIENCE: &str = "180";
+
+/// One client: the program, the arguments that begin each call, and its environment.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    program: &'static str,
+    fixed: Vec<OsString>,
+    home: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
+}
+
+impl Client {
+    /// A client that finds its configuration in `home` and nowhere else.
+    pub(crate) fn new(program: &'static str, home: &Path) -> anyhow::Result<Client> {
+        std::fs::create_dir_all(home)?;
+        // buildah wants the file to be there.
+        std::fs::write(home.join("auth.json"), "{}")?;
+        Ok(Client { program, fixed: Vec::new(), home: home.to_owned(), environment: Vec::new() })
+    }
+
+    /// Begins each call with this argument.
+    pub(crate) fn fixed(mut self, argument: impl AsRef<OsStr>) -> Client {
+        self.fixed.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub(crate) fn env(mut self, name: &'static str, value: impl AsRef<OsStr>) -> Client {
+        self.environment.push((name, value.as_ref().to_owned()));
+        self
+    }
+
+    /// Runs the client; returns what it said on both streams when it succeeded.
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: &[A]) -> anyhow::Result<String> {
+        let (said, succeeded) = self.call(arguments)?;
+        ensure!(succeeded, "{} failed: {}", self.shown(arguments), said.trim());
+        Ok(said)
+    }
+
+    /// Runs the client, which must say `expected` on one of its streams.
+    pub(crate) fn says<A: AsRef<OsStr>>(&self, arguments: &[A], expected: &str) -> anyhow::Result<String> {
+        let said = self.run(arguments)?;
+        ensure!(said.contains(expected), "{} said no {expected:?}: {}", self.shown(arguments), said.trim());
+        Ok(said)
+    }
+
+    /// Runs the client, which must fail and say `expected`.
+    pub(crate) fn refuses<A: AsRef<OsStr>>(&self, arguments: &[A], expected: &str) -> anyhow::Result<()> {
+        let (said, succeeded) = self.call(arguments)?;
+        if succeeded || !said.contains(expected) {
+            bail!("{} should fail with {expected:?}: {}", self.shown(arguments), said.trim());
+        }
+        Ok(())
+    }
+
+    /// What the client wrote on standard output alone, when it succeeded.
+    pub(crate) fn reads<A: AsRef<OsStr>>(&self, arguments: &[A]) -> anyhow::Result<Vec<u8>> {
+        let output = self.command(arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{} failed: {}", self.shown(arguments), said.trim());
+        Ok(output.stdout)
+    }
+
+    fn call<A: AsRef<OsStr>>(&self, arguments: &[A]) -> anyhow::Result<(String, bool)> {
+        let output =
+            self.command(arguments).output().with_context(|| format!("cannot run {}", self.program))?;
+        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok((said, output.status.success()))
+    }
+
+    fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=5", PATIENCE, self.program]).args(&self.fixed).args(arguments);
+        command.env("HOME", &self.home).env("DOCKER_CONFIG", self.home.join(".docker"));
+        command.env("REGISTRY_AUTH_FILE", self.home.join("auth.json"));
+        command.env("NO_PROXY", "127.0.0.1,localhost").env_remove("XDG_CONFIG_HOME");
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).current_dir(&self.home);
+        command
+    }
+
+    fn shown<A: AsRef<OsStr>>(&self, arguments: &[A]) -> String {
+        let words = arguments.iter().map(|word| word.as_ref().to_string_lossy().into_owned());
+        format!("`{} {}`", self.program, words.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// Whether a program of this name can be found.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
