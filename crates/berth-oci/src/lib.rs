@@ -1,5 +1,7 @@
 //! The words of the protocol as types: whoever holds one holds a checked value. No input or output here.
 
+mod base64;
+mod json;
 mod text;
 
 pub mod digest;
@@ -7,9 +9,12 @@ pub mod hasher;
 pub mod name;
 pub mod tag;
 
+pub mod image_reference;
 pub mod reference;
 
 pub mod descriptor;
+pub mod index_builder;
+pub mod manifest;
 pub mod media_type;
 
 pub mod error_code;
@@ -20,6 +25,9 @@ pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::ErrorCode;
 pub use hasher::Hasher;
+pub use image_reference::{ImageReference, ImageReferenceError};
+pub use index_builder::IndexBuilder;
+pub use manifest::{Manifest, ManifestError, ManifestKind, ManifestReference, Role};
 pub use name::{NameError, RepositoryName};
 pub use range::{ChunkRange, ChunkRangeError};
 pub use reference::{Reference, ReferenceError};
