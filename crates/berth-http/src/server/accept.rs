@@ -17,7 +17,7 @@ use super::limits::Limits;
 use super::site::Site;
 
 const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n\
-    Content-Type: application/json\r\nContent-Length: 91\r\n\r\n\
+    Content-Type: application/json\r\nContent-Length: 92\r\n\r\n\
     {\"errors\":[{\"code\":\"UNAVAILABLE\",\"message\":\"too many connections: try again\",\"detail\":{}}]}\n";
 /// Refused connections that are kept for a moment, so that their clients can read why.
 const REFUSALS: usize = 64;
