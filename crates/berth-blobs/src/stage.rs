@@ -146,7 +146,8 @@ impl Stage {
     }
 
     async fn check(mut self, expected: &Digest) -> Result<Verified, VerifyError> {
-        let (content, actual) = if !self.spilled {
+        let small = self.len <= INLINE_MAX as u64;
+        let (content, actual) = if small && !self.spilled {
             inline(expected.algorithm(), self.pending.join())
         } else {
             self.spill().await?;
@@ -154,7 +155,7 @@ impl Stage {
             let file = self.file.finish().await;
             let hasher = self.hash.finish().await?.0;
             let staged = file?.into_staged().ok_or(StoreError::Interrupted)?;
-            if self.len <= INLINE_MAX as u64 {
+            if small {
                 let bytes = blocking(move || read_all(staged)).await?;
                 self.store.discard(self.lease.id()).await?;
                 inline(expected.algorithm(), bytes)

@@ -244,3 +244,6 @@ pub(crate) async fn blocking<T: Send + 'static>(
 ) -> Result<T, StoreError> {
     task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Interrupted))
 }
+
+#[cfg(test)]
+mod tests;

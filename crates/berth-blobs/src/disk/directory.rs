@@ -88,3 +88,38 @@ impl FanOut {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::Directory;
+
+    #[test]
+    fn waiters_share_a_sync_that_started_after_them() {
+        let directory = Directory::new("unused".into());
+        let (events, syncs, seen) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        // Stands for the rename. `seen` is what the last finished sync has covered.
+                        let mine = events.fetch_add(1, Ordering::SeqCst) + 1;
+                        let sync = |_: &std::path::Path| {
+                            let covered = events.load(Ordering::SeqCst);
+                            thread::sleep(Duration::from_micros(200));
+                            syncs.fetch_add(1, Ordering::SeqCst);
+                            seen.fetch_max(covered, Ordering::SeqCst);
+                            Ok(())
+                        };
+                        directory.sync(sync).unwrap();
+                        assert!(seen.load(Ordering::SeqCst) >= mine, "the sync began before the rename");
+                    }
+                });
+            }
+        });
+        assert!(syncs.load(Ordering::SeqCst) < 320, "nobody shared");
+    }
+}
