@@ -26,6 +26,8 @@ mod world;
 
 /// A sabotage that is not caught within so many cycles is a fault of the rig.
 const PROOF_CYCLES: u32 = 100;
+/// So many cycles must pass without sabotage before its discovery says anything.
+const CONTROL_CYCLES: u32 = 20;
 
 /// Options of this command.
 #[derive(Debug, clap::Args)]
@@ -153,6 +155,9 @@ fn prove(options: &Options, sabotages: &[Sabotage]) -> anyhow::Result<()> {
         // A folder of its own, so that a sabotaged program is never taken for the real one.
         None => build(&["--features", "sabotage"], &folders::target().join("sabotage"))?,
     };
+    let control = Program { file: file.clone(), sabotage: None };
+    let control = Plan { cycles: CONTROL_CYCLES, ..plan(options, "without sabotage", control) }.run()?;
+    ensure!(control.failed == 0, "this server loses data without sabotage, so catching it proves nothing");
     let mut missed = Vec::new();
     for &sabotage in sabotages {
         let program = Program { file: file.clone(), sabotage: sabotage.for_server() };

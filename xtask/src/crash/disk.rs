@@ -14,6 +14,8 @@ use anyhow::{Context as _, bail, ensure};
 
 /// Set in the process that was started again inside its own mount namespace.
 const INSIDE: &str = "BERTH_CRASH_NAMESPACE";
+/// The folder of a run has this and the process id as its name.
+const RUN: &str = "run-";
 /// Sparse, so only what is written takes room; XFS wants 300 MiB at least.
 const IMAGE_BYTES: u64 = 640 << 20;
 /// `FS_IOC_SHUTDOWN` with `NOLOGFLUSH` on each argument: neither data nor journal in memory reaches the device.
@@ -65,7 +67,8 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// A new folder below `parent`.
     pub(crate) fn new(parent: &Path, mount: bool) -> anyhow::Result<Scratch> {
-        let folder = parent.join(format!("run-{}", std::process::id()));
+        sweep(parent)?;
+        let folder = parent.join(format!("{RUN}{}", std::process::id()));
         fs::create_dir_all(&folder)?;
         if mount {
             run("mount", &["-t", "tmpfs", "-o", "size=3g", "berth-crash", text(&folder)?])?;
@@ -86,6 +89,20 @@ impl Drop for Scratch {
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Removes what runs that were killed left behind.
+fn sweep(parent: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(RUN));
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            // Another run may be sweeping too.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// One filesystem in an image file.

@@ -13,7 +13,7 @@ use super::client::Client;
 use super::disk::{Disk, Filesystem, Layout};
 use super::http::Connection;
 use super::ledger::{Ledger, Object, Outcome, Violation};
-use super::observe::{check_tag_list, observe};
+use super::observe::{check_tag_list, observe, sha256};
 use super::random::Random;
 use super::victim::{Program, Victim};
 use super::world::{REPOSITORIES, Session, World};
@@ -21,6 +21,8 @@ use super::world::{REPOSITORIES, Session, World};
 const CLIENTS: u64 = 4;
 /// Per cent of the objects without a change that are looked at again in a cycle.
 const SAMPLE: u64 = 20;
+/// Per cent of the starts that are struck again before they end.
+const RELAPSE: u64 = 15;
 
 /// What happens to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +111,14 @@ impl Rig {
             Err(violation) => return Ok(Findings::from(violation)),
         };
         if self.inventing {
-            let blob = Object::blob(REPOSITORIES[0], "sha256:0");
-            let operation = self.ledger.begin("push small blob", vec![(blob, Some("sha256:0".to_owned()))]);
+            let digest = sha256(b"never pushed");
+            let blob = Object::blob(REPOSITORIES[0], &digest);
+            let operation = self.ledger.begin("push small blob", vec![(blob, Some(digest))]);
             self.ledger.finish(operation, Outcome::Acknowledged);
         }
-        if self.blow == Blow::Power {
-            self.disk.reboot()?;
+        self.reboot()?;
+        while self.random.chance(RELAPSE) {
+            self.interrupt_recovery()?;
         }
         match self.program.start(self.disk.data(), &self.folder) {
             Ok(victim) => self.victim = victim,
@@ -155,6 +159,25 @@ impl Rig {
             let sessions = open.collect();
             Ok(blow?.map_or(Ok(sessions), Err))
         })
+    }
+
+    fn reboot(&mut self) -> anyhow::Result<()> {
+        match self.blow {
+            Blow::Power => self.disk.reboot(),
+            Blow::Kill => Ok(()),
+        }
+    }
+
+    /// The same blow again while the server is starting.
+    fn interrupt_recovery(&mut self) -> anyhow::Result<()> {
+        let newborn = self.program.launch(self.disk.data(), &self.folder)?;
+        std::thread::sleep(Duration::from_micros(self.random.within(0..60_000)));
+        if self.blow == Blow::Power {
+            self.disk.cut(false)?;
+        }
+        drop(newborn);
+        self.ledger.note("the recovery is interrupted");
+        self.reboot()
     }
 
     fn compare(&self, thorough: bool, random: &mut Random) -> Findings {

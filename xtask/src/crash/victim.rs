@@ -46,24 +46,19 @@ impl Program {
 
     /// Starts the server on `data` and waits until it serves. Its output goes to `server.log` in `scratch`.
     pub(crate) fn start(&self, data: &Path, scratch: &Path) -> anyhow::Result<Victim> {
+        let mut victim = self.launch(data, scratch)?;
+        victim.recover()?;
+        Ok(victim)
+    }
+
+    /// Starts the server without waiting for anything.
+    pub(crate) fn launch(&self, data: &Path, scratch: &Path) -> anyhow::Result<Victim> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let log = File::options().create(true).append(true).open(scratch.join("server.log"))?;
         let mut command = self.command(address, data, scratch)?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let started = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {}", self.file.display()))?;
-        let mut victim = Victim { child, address, recovery: Duration::ZERO };
-        while !victim.serves() {
-            if let Some(status) = victim.child.try_wait()? {
-                bail!("the server ended while starting, with {status}");
-            }
-            if started.elapsed() > PATIENCE {
-                bail!("the server does not serve {} s after its start", PATIENCE.as_secs());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        victim.recovery = started.elapsed();
-        Ok(victim)
+        Ok(Victim { child, address, recovery: Duration::ZERO })
     }
 }
 
@@ -86,6 +81,21 @@ pub(crate) struct Victim {
 }
 
 impl Victim {
+    fn recover(&mut self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        while !self.serves() {
+            if let Some(status) = self.ended()? {
+                bail!("the server ended while starting, with {status}");
+            }
+            if started.elapsed() > PATIENCE {
+                bail!("the server does not serve {} s after its start", PATIENCE.as_secs());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.recovery = started.elapsed();
+        Ok(())
+    }
+
     fn serves(&self) -> bool {
         Connection::new(self.address)
             .send(&Request::new("GET", "/v2/"))
