@@ -58,8 +58,8 @@ pub struct Edge {
 pub enum EdgeRole {
     /// A blob that must be in the repository.
     Blob,
-    /// A blob that lies elsewhere (a foreign layer): it may be absent.
-    Foreign,
+    /// Something that may be absent and is kept if it is there: a foreign layer, a descriptor of unknown meaning.
+    Mention,
     /// A manifest, or for old build caches a blob.
     Child,
 }
@@ -68,7 +68,7 @@ impl EdgeRole {
     fn as_str(self) -> &'static str {
         match self {
             EdgeRole::Blob => "blob",
-            EdgeRole::Foreign => "foreign",
+            EdgeRole::Mention => "mention",
             EdgeRole::Child => "child",
         }
     }
@@ -292,7 +292,7 @@ async fn missing(
     let mut missing = Vec::new();
     for edge in references {
         let there = match edge.role {
-            EdgeRole::Foreign => true,
+            EdgeRole::Mention => true,
             EdgeRole::Blob => has_blob(tx, repository, &edge.digest).await?,
             EdgeRole::Child => {
                 sparse == SparseIndexes::Allow

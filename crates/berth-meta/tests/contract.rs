@@ -132,7 +132,7 @@ async fn a_manifest_needs_what_it_names_and_all_missing_are_told() {
             other => panic!("{}: {other:?}", test.engine),
         }
         assert_eq!(meta.tags(&name("a"), "", 10).await.unwrap().items, Vec::<String>::new());
-        let right = manifest("{2}", &[(blob, &here), (EdgeRole::Foreign, &absent)]);
+        let right = manifest("{2}", &[(blob, &here), (EdgeRole::Mention, &absent)]);
         assert_eq!(meta.put_manifest(put("a", right, &["v1"])).await.unwrap().len(), 1);
     })
     .await;

@@ -1,0 +1,169 @@
+//! Blobs: look, read, mount, remove.
+
+use berth_blobs::{BlobFile, StoreError, Verified};
+use berth_meta::{BlobRow, NewBlob, Timestamp};
+use berth_oci::{Digest, RepositoryName};
+use bytes::Bytes;
+
+use crate::{Access, Delete, LEASE, Pull, Push, Registry, RegistryError, UploadId};
+
+/// What is known of a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobStat {
+    /// Its digest.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A blob about to be sent.
+#[derive(Debug)]
+pub struct BlobContent {
+    /// Its digest.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// Where they are.
+    pub body: BlobBody,
+}
+
+/// Where a blob's bytes are.
+#[derive(Debug)]
+pub enum BlobBody {
+    /// In memory: it is small.
+    Inline(Bytes),
+    /// In an open file of exactly the blob's size.
+    File(BlobFile),
+}
+
+/// Proof for the client that a blob is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobReceipt {
+    /// Its digest.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Registry {
+    /// Tells whether a blob is in the repository. A yes holds for [`LEASE`], or at least half of it.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`].
+    pub async fn stat_blob(&self, access: &Access<Pull>, digest: &Digest) -> Result<BlobStat, RegistryError> {
+        let found = self.meta.blob(access.repository(), digest).await;
+        let row = found.map_err(|error| RegistryError::about_blob(error, digest))?;
+        self.promise(access.repository(), digest, &row).await?;
+        Ok(BlobStat { digest: digest.clone(), size: row.size })
+    }
+
+    /// Opens a blob of the repository for reading.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`], also if its file is lost or damaged: a push then brings it back.
+    pub async fn open_blob(
+        &self,
+        access: &Access<Pull>,
+        digest: &Digest,
+    ) -> Result<BlobContent, RegistryError> {
+        let found = self.meta.blob_content(access.repository(), digest).await;
+        let row = found.map_err(|error| RegistryError::about_blob(error, digest))?;
+        let body = match row.content {
+            Some(content) => BlobBody::Inline(content),
+            None => BlobBody::File(self.open_file(digest, row.size).await?),
+        };
+        Ok(BlobContent { digest: digest.clone(), size: row.size, body })
+    }
+
+    async fn open_file(&self, digest: &Digest, size: u64) -> Result<BlobFile, RegistryError> {
+        match self.blobs.open_blob(digest, size).await {
+            Ok(file) => Ok(file),
+            Err(error @ (StoreError::NotFound { .. } | StoreError::Corrupt { .. })) => {
+                tracing::error!(%digest, error = &error as &dyn std::error::Error, "a blob of the database is not in the store");
+                Err(RegistryError::BlobUnknown { digest: digest.clone() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes a blob of another repository a blob of this one, without its bytes being sent.
+    ///
+    /// Without `from`, any repository that the caller may read will do. `None` means that no such repository has it,
+    /// and the client should upload: a mount is never an error (the wire contract's rule 10).
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn mount_blob(
+        &self,
+        access: &Access<Push>,
+        digest: &Digest,
+        from: Option<&Access<Pull>>,
+    ) -> Result<Option<BlobReceipt>, RegistryError> {
+        let source = match from {
+            Some(from) => Some(from.repository().clone()),
+            None => self.readable_source(access, digest).await?,
+        };
+        let Some(source) = source else { return Ok(None) };
+        let now = Timestamp::now();
+        let mounted =
+            self.meta.mount_blob(&source, access.repository(), digest, now, now.plus(LEASE)).await?;
+        Ok(mounted.map(|size| BlobReceipt { digest: digest.clone(), size }))
+    }
+
+    async fn readable_source(
+        &self,
+        access: &Access<Push>,
+        digest: &Digest,
+    ) -> Result<Option<RepositoryName>, RegistryError> {
+        /// Repositories that are looked at: enough in practice, and bounded.
+        const CANDIDATES: usize = 100;
+        let names = self.meta.repositories_with_blob(digest, CANDIDATES).await?;
+        let readable =
+            |name: &RepositoryName| self.authorizer().authorize::<Pull>(access.caller(), name).is_ok();
+        Ok(names.iter().filter_map(|name| name.parse().ok()).find(readable))
+    }
+
+    /// Removes a blob from the repository. Other repositories keep it.
+    ///
+    /// # Errors
+    /// [`RegistryError::BlobUnknown`], [`RegistryError::BlobInUse`], [`RegistryError::DeleteDisabled`].
+    pub async fn delete_blob(&self, access: &Access<Delete>, digest: &Digest) -> Result<(), RegistryError> {
+        self.require_delete()?;
+        let removed = self.meta.remove_blob(access.repository(), digest, Timestamp::now()).await;
+        removed.map_err(|error| RegistryError::about_blob(error, digest))
+    }
+
+    /// Stores a checked blob: the file first, synced, then the row. Small blobs are only a row.
+    pub(crate) async fn store(
+        &self,
+        access: &Access<Push>,
+        verified: Verified,
+        upload: Option<&UploadId>,
+    ) -> Result<BlobReceipt, RegistryError> {
+        let (digest, size) = (verified.digest().clone(), verified.size());
+        let content = verified.inline().cloned();
+        if content.is_none() {
+            self.blobs.commit(verified).await?;
+        }
+        let upload = upload.map(ToString::to_string);
+        let blob = NewBlob { digest: digest.clone(), size, content, upload };
+        let now = Timestamp::now();
+        self.meta.add_blob(access.repository(), blob, now, now.plus(LEASE)).await?;
+        Ok(BlobReceipt { digest, size })
+    }
+
+    /// Renews the lease when less than half of it is left, so that most looks cost no write.
+    async fn promise(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        row: &BlobRow,
+    ) -> Result<(), RegistryError> {
+        let now = Timestamp::now();
+        if row.lease_until >= now.plus(LEASE / 2) {
+            return Ok(());
+        }
+        let extended = self.meta.extend_lease(repository, digest, now.plus(LEASE)).await;
+        extended.map_err(|error| RegistryError::about_blob(error, digest))
+    }
+}

@@ -1,0 +1,174 @@
+//! Manifests and tags: push, pull, delete.
+
+use berth_meta::{Edge, EdgeRole, ManifestRow, NewManifest, TagMove, Timestamp};
+use berth_oci::{Digest, Manifest, Reference, Role, Tag};
+use bytes::Bytes;
+
+use crate::{Access, Delete, Pull, Push, Registry, RegistryError};
+
+/// A manifest as it was pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredManifest {
+    /// Digest of its bytes.
+    pub digest: Digest,
+    /// Media type, as pushed.
+    pub media_type: String,
+    /// Bytes.
+    pub size: u64,
+    /// The bytes; empty from [`Registry::stat_manifest`].
+    pub content: Bytes,
+}
+
+/// A manifest that a client wants to push.
+#[derive(Debug, Clone)]
+pub struct PutManifest {
+    /// The tag or digest in the path.
+    pub reference: Reference,
+    /// The `Content-Type`, without parameters.
+    pub media_type: String,
+    /// The exact bytes.
+    pub content: Bytes,
+    /// Further tags to set.
+    pub tags: Vec<Tag>,
+}
+
+/// What came of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestReceipt {
+    /// Digest under which it is stored.
+    pub digest: Digest,
+    /// The manifest that it says something about.
+    pub subject: Option<Digest>,
+    /// Every tag that the push asked for; each names the manifest now.
+    pub tags: Vec<Tag>,
+    /// The tags among them that named something else, or nothing, before.
+    pub moves: Vec<TagMove>,
+}
+
+impl Registry {
+    /// Tells what a reference names.
+    ///
+    /// # Errors
+    /// [`RegistryError::RepositoryUnknown`], [`RegistryError::ManifestUnknown`].
+    pub async fn stat_manifest(
+        &self,
+        access: &Access<Pull>,
+        at: &Reference,
+    ) -> Result<StoredManifest, RegistryError> {
+        let found = self.meta.manifest_head(access.repository(), at).await;
+        found.map(stored).map_err(|error| RegistryError::about_manifest(error, at))
+    }
+
+    /// Reads the manifest that a reference names.
+    ///
+    /// # Errors
+    /// [`RegistryError::RepositoryUnknown`], [`RegistryError::ManifestUnknown`].
+    pub async fn get_manifest(
+        &self,
+        access: &Access<Pull>,
+        at: &Reference,
+    ) -> Result<StoredManifest, RegistryError> {
+        let found = self.meta.manifest(access.repository(), at).await;
+        found.map(stored).map_err(|error| RegistryError::about_manifest(error, at))
+    }
+
+    /// Stores a manifest and sets its tags, all or nothing.
+    ///
+    /// # Errors
+    /// [`RegistryError::ManifestInvalid`], [`RegistryError::DigestMismatch`], [`RegistryError::ReferencesMissing`],
+    /// [`RegistryError::MediaTypeFixed`].
+    pub async fn put_manifest(
+        &self,
+        access: &Access<Push>,
+        put: PutManifest,
+    ) -> Result<ManifestReceipt, RegistryError> {
+        let digest = digest_of(&put)?;
+        let manifest = Manifest::read(&put.media_type, &put.content)?;
+        let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
+        let mut tags = put.tags;
+        if let Reference::Tag(tag) = put.reference
+            && !tags.contains(&tag)
+        {
+            tags.insert(0, tag);
+        }
+        let moves = self
+            .meta
+            .put_manifest(berth_meta::PutManifest {
+                repository: access.repository().clone(),
+                manifest: NewManifest {
+                    digest: digest.clone(),
+                    media_type: put.media_type,
+                    content: put.content,
+                    references: edges(&manifest),
+                    annotations: annotations(&manifest),
+                    artifact_type: manifest.artifact_type,
+                    subject: subject.clone(),
+                },
+                tags: tags.clone(),
+                by: access.caller().principal().to_owned(),
+                sparse: self.policy.sparse_indexes,
+                now: Timestamp::now(),
+            })
+            .await?;
+        Ok(ManifestReceipt { digest, subject, tags, moves })
+    }
+
+    /// Deletes what a reference names: a tag alone, or a manifest with all its tags.
+    ///
+    /// # Errors
+    /// [`RegistryError::RepositoryUnknown`], [`RegistryError::ManifestUnknown`], [`RegistryError::DeleteDisabled`].
+    pub async fn delete_manifest(
+        &self,
+        access: &Access<Delete>,
+        at: &Reference,
+    ) -> Result<(), RegistryError> {
+        self.require_delete()?;
+        let (repository, by, now) = (access.repository(), access.caller().principal(), Timestamp::now());
+        let deleted = match at {
+            Reference::Tag(tag) => self.meta.remove_tag(repository, tag, by, now).await,
+            Reference::Digest(digest) => self.meta.remove_manifest(repository, digest, by, now).await,
+        };
+        deleted.map_err(|error| RegistryError::about_manifest(error, at))
+    }
+}
+
+fn stored(row: ManifestRow) -> StoredManifest {
+    StoredManifest { digest: row.digest, media_type: row.media_type, size: row.size, content: row.content }
+}
+
+/// The digest to store under: the one in the path, if the bytes have it.
+fn digest_of(put: &PutManifest) -> Result<Digest, RegistryError> {
+    match &put.reference {
+        Reference::Tag(_) => Ok(Digest::sha256(&put.content)),
+        Reference::Digest(expected) => {
+            let actual = Digest::of(expected.algorithm(), &put.content);
+            if actual == *expected {
+                Ok(actual)
+            } else {
+                Err(RegistryError::DigestMismatch { expected: expected.clone(), actual })
+            }
+        }
+    }
+}
+
+fn edges(manifest: &Manifest) -> Vec<Edge> {
+    let edge = |reference: &berth_oci::ManifestReference| Edge {
+        role: match reference.role {
+            Role::Child => EdgeRole::Child,
+            Role::Mention => EdgeRole::Mention,
+            Role::Config | Role::Layer if reference.is_foreign() => EdgeRole::Mention,
+            Role::Config | Role::Layer => EdgeRole::Blob,
+        },
+        digest: reference.descriptor.digest.clone(),
+        size: reference.descriptor.size,
+    };
+    manifest.references.iter().map(edge).collect()
+}
+
+/// Annotations are only listed with referrers, so others do not keep them twice.
+fn annotations(manifest: &Manifest) -> Option<String> {
+    if manifest.subject.is_none() || manifest.annotations.is_empty() {
+        return None;
+    }
+    serde_json::to_string(&manifest.annotations).ok()
+}
