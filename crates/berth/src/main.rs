@@ -1,2 +1,22 @@
-//! (to be written)
-fn main() {}
+//! Berth, a container registry in one program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+mod commands;
+mod config;
+mod data_folder;
+mod exposure;
+mod failure;
+mod logging;
+mod notify;
+mod signals;
+
+fn main() -> ExitCode {
+    match cli::Cli::parse().command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}

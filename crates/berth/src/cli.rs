@@ -1,0 +1,193 @@
+//! The command line: what can be written, and the help.
+
+use std::path::PathBuf;
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{Arg, ArgMatches, Args, Command as Clap, FromArgMatches, Parser, Subcommand};
+
+use crate::commands;
+use crate::config::{SETTINGS, Setting, Sources};
+use crate::failure::Failure;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth serve                            serve this machine on 127.0.0.1:5000, data in ./berth-data
+  berth serve --listen 127.0.0.1:5050    another port
+  docker push localhost:5000/my-app      then push to it
+  berth config show                      every option with its value, and where it comes from";
+
+const SERVE_EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth serve
+  berth serve --listen 127.0.0.1:5050 --data /srv/berth
+  berth serve --listen 0.0.0.0:443 --tls-cert server.crt --tls-key server.key --open-to-network
+
+All options: 'berth serve --help'. Each can also be set in berth.toml ('berth config default' prints
+one) and in the environment (BERTH_LISTEN, …); flags win over both.";
+
+/// A container registry in one program: docker push, docker pull, one folder.
+#[derive(Parser)]
+#[command(name = "berth", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 110)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Start the registry
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ConfigArgs),
+    /// Look at the configuration: check it, show it, begin a file
+    #[command(subcommand, arg_required_else_help = true)]
+    Config(ConfigCommand),
+    /// Print completions for your shell
+    Completions(commands::completions::CompletionsArgs),
+}
+
+/// `berth config …`
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a file, or everything that `berth serve` would read
+    Check(CheckArgs),
+    /// Print every option with its value, and where the value comes from
+    Show(ConfigArgs),
+    /// Print a configuration file with every option and its documentation
+    Default,
+    /// Print the reference of all options (Markdown)
+    Reference,
+}
+
+/// `berth config check`
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The file to check; without it, what `berth serve` would read here
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// `--config` and one flag for each option.
+#[derive(Args)]
+pub(crate) struct ConfigArgs {
+    /// Configuration file (default: $BERTH_CONFIG, else ./berth.toml if it is there)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: OptionFlags,
+}
+
+impl ConfigArgs {
+    /// These flags over the environment and the file.
+    pub(crate) fn sources(&self) -> Sources {
+        Sources::of_process(self.config.clone(), self.flags.0.clone())
+    }
+}
+
+/// The flags that the table of options makes: the option's key, and the text that was given.
+struct OptionFlags(Vec<(&'static str, String)>);
+
+impl Args for OptionFlags {
+    fn augment_args(command: Clap) -> Clap {
+        command.args(SETTINGS.iter().map(flag))
+    }
+
+    fn augment_args_for_update(command: Clap) -> Clap {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for OptionFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = |setting: &Setting| Some((setting.key, matches.get_one::<String>(setting.key)?.clone()));
+        Ok(OptionFlags(SETTINGS.iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let summary = setting.summary.trim_end_matches('.');
+    let default = if setting.default.is_empty() || setting.is_switch() {
+        String::new()
+    } else {
+        format!(" [default: {}]", setting.default)
+    };
+    let long = format!("{} {}", setting.summary, setting.details);
+    let heading = if setting.section().is_empty() { "Server".to_owned() } else { title(setting.section()) };
+    let arg = Arg::new(setting.key)
+        .long(setting.flag())
+        .value_name(setting.placeholder())
+        .help(format!("{summary}{default}"))
+        .long_help(format!("{}{default}", long.trim()))
+        .hide_short_help(!setting.common)
+        .help_heading(heading);
+    if setting.is_switch() {
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg
+    }
+}
+
+/// `tls` → `TLS`, `limits` → `Limits`.
+fn title(section: &str) -> String {
+    if section == "tls" {
+        return "TLS".to_owned();
+    }
+    let (first, rest) = section.split_at(1);
+    format!("{}{rest}", first.to_uppercase())
+}
+
+impl Command {
+    /// Runs the command to its end.
+    pub(crate) fn run(self) -> Result<(), Failure> {
+        match self {
+            Command::Serve(args) => commands::serve::run(&args),
+            Command::Config(ConfigCommand::Check(args)) => commands::config::check(&args),
+            Command::Config(ConfigCommand::Show(args)) => commands::config::show(&args),
+            Command::Config(ConfigCommand::Default) => commands::config::default(),
+            Command::Config(ConfigCommand::Reference) => commands::config::reference(),
+            Command::Completions(args) => commands::completions::run(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_is_a_flag() {
+        let mut arguments = vec!["berth".to_owned(), "serve".to_owned()];
+        arguments.extend(SETTINGS.iter().map(|setting| format!("--{}={}", setting.flag(), setting.example)));
+        let Command::Serve(args) = Cli::parse_from(arguments).command else { panic!("serve was asked for") };
+        let given: Vec<_> =
+            SETTINGS.iter().map(|setting| (setting.key, setting.example.to_owned())).collect();
+        assert_eq!(args.flags.0, given);
+    }
+
+    #[test]
+    fn a_switch_needs_no_value() {
+        let Command::Serve(args) = Cli::parse_from(["berth", "serve", "--open-to-network"]).command else {
+            panic!("serve was asked for")
+        };
+        assert_eq!(args.flags.0, [("open_to_network", "true".to_owned())]);
+    }
+}

@@ -1,0 +1,200 @@
+//! `berth serve`: joins configuration, data folder, database, blob store, registry and server, and runs them.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use berth_http::health::Operations;
+use berth_http::metrics::Metrics;
+use berth_http::server::{Limits, Progress, Server, ServerConfig, TlsConfig};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::cli::ConfigArgs;
+use crate::commands::config;
+use crate::config::{Config, Effective, ListenAddress};
+use crate::data_folder::{DataFolder, DataFolderError};
+use crate::exposure;
+use crate::failure::Failure;
+use crate::logging;
+use crate::notify::{READY, STOPPING, notify};
+use crate::signals::Stop;
+
+/// Threads for work that blocks: file reads and writes, fsync. They mostly wait for the disk.
+const BLOCKING_THREADS: usize = 128;
+/// What blocking work gets to end after the last request.
+const LAST_WORK: Duration = Duration::from_secs(5);
+
+/// Runs the server until a signal ends it.
+pub(crate) fn run(args: &ConfigArgs) -> Result<(), Failure> {
+    let effective = config::read(&args.sources())?;
+    logging::start(&effective.config.log);
+    tell_sources(&effective);
+    // Only one TLS implementation is compiled in; installing it twice cannot happen, and would be harmless.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(serve(&effective.config));
+    runtime.shutdown_timeout(LAST_WORK);
+    outcome
+}
+
+fn tell_sources(effective: &Effective) {
+    if let Some(file) = &effective.file {
+        tracing::info!(file = %file.display(), "configuration read");
+    }
+    for warning in &effective.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    let cores = available_parallelism().map_or(1, usize::from);
+    Builder::new_multi_thread()
+        .worker_threads(cores)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("berth")
+        .enable_all()
+        .build()
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    let stop = Stop::on_signals()?;
+    let addresses = resolve(&config.listen).await?;
+    exposure::check(config, &addresses)?;
+    let folder = DataFolder::open(&config.data).map_err(unusable_folder)?;
+    let operations = Operations::new(Metrics::new(env!("CARGO_PKG_VERSION")), || async { Ok(()) });
+    let handler = |_request, _connection| async {
+        let mut answer = http::Response::new(berth_http::server::ResponseBody::Empty);
+        *answer.status_mut() = http::StatusCode::NOT_FOUND;
+        answer
+    };
+    let server =
+        Server::bind(server_config(config, addresses), operations, handler).map_err(cannot_listen)?;
+    greet(config, server.local_addr(), &folder)?;
+    notify(READY);
+    let first = {
+        let stop = stop.clone();
+        async {
+            stop.asked(1).await;
+            tracing::info!("stopping: requests under way are finished first, a second signal cuts them");
+            notify(STOPPING);
+        }
+    };
+    server.serve(first, stop.asked(2)).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The addresses behind what was configured: a name such as `localhost` may have several.
+async fn resolve(listen: &ListenAddress) -> Result<Vec<SocketAddr>, Failure> {
+    let found = tokio::net::lookup_host((listen.host.as_str(), listen.port)).await.map_err(|error| {
+        Failure::usage(format!("cannot listen on {listen}: the name has no address: {error}"))
+            .hint("an address of this machine works always: 127.0.0.1, or 0.0.0.0 for all of them")
+    })?;
+    let mut addresses = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if listen.port == 0 {
+        // Each would get a port of its own, and nobody could know them all.
+        addresses.truncate(1);
+    }
+    Ok(addresses)
+}
+
+fn server_config(config: &Config, listen: Vec<SocketAddr>) -> ServerConfig {
+    let limits = Limits {
+        header_timeout: config.limits.header_timeout,
+        handshake_timeout: config.limits.header_timeout,
+        idle_timeout: config.limits.idle_timeout,
+        progress: Progress { bytes: config.limits.progress.0, window: config.limits.progress_window },
+        header_bytes: usize::try_from(config.limits.header_size.0).unwrap_or(usize::MAX),
+        connections: config.limits.connections as usize,
+        connections_per_ip: config.limits.connections_per_address as usize,
+        ..Limits::default()
+    };
+    let tls = config.tls.cert.as_ref().zip(config.tls.key.as_ref());
+    ServerConfig {
+        listen,
+        tls: tls.map(|(cert, key)| TlsConfig::new(cert, key)),
+        limits,
+        drain: config.drain,
+        notice: Duration::ZERO,
+        access_log: config.log.requests,
+    }
+}
+
+fn unusable_folder(error: DataFolderError) -> Failure {
+    match error {
+        DataFolderError::InUse { .. } => {
+            Failure::other(error).hint("stop that one, or give this one its own folder: --data OTHER-FOLDER")
+        }
+        DataFolderError::Io { .. } => Failure::other(error).hint("choose another folder: --data FOLDER"),
+    }
+}
+
+fn cannot_listen(error: berth_http::server::ServerError) -> Failure {
+    use berth_http::server::ServerError;
+    let hint = match &error {
+        ServerError::Listen { source, .. } => match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another program listens there; choose another port: --listen 127.0.0.1:5050"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need a permission of the system: choose one above"
+            }
+            _ => "choose an address of this machine: --listen 127.0.0.1:5000",
+        },
+        ServerError::Tls(_) => {
+            "tls.cert and tls.key name PEM files: the chain, and the key of its first certificate"
+        }
+        ServerError::NoAddress => "choose an address of this machine: --listen 127.0.0.1:5000",
+    };
+    Failure::other(error).hint(hint)
+}
+
+/// The three lines that a person reads first. A reader that is gone is no reason not to serve.
+fn greet(config: &Config, address: SocketAddr, folder: &DataFolder) -> Result<(), Failure> {
+    let scheme = if config.tls.cert.is_some() { "https" } else { "http" };
+    let name = host_for_people(&config.listen, address);
+    let greeting = format!(
+        "Berth {} serves {scheme}://{address}\nData is kept in {}\nPush an image: docker push {name}/my-app\n",
+        env!("CARGO_PKG_VERSION"),
+        folder.path().display(),
+    );
+    let mut out = io::stdout().lock();
+    match out.write_all(greeting.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// What to write before the name of an image on this machine.
+fn host_for_people(listen: &ListenAddress, address: SocketAddr) -> String {
+    let ip = address.ip();
+    if ip.is_loopback() || ip.is_unspecified() {
+        // Docker speaks plain HTTP to this name without being told.
+        format!("localhost:{}", address.port())
+    } else {
+        ListenAddress { host: listen.host.clone(), port: address.port() }.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_copy_names_a_host_that_docker_reaches() {
+        let name = |host: &str, address: &str| {
+            let listen = ListenAddress { host: host.to_owned(), port: 0 };
+            host_for_people(&listen, address.parse().expect("an address"))
+        };
+        assert_eq!(name("127.0.0.1", "127.0.0.1:5000"), "localhost:5000");
+        assert_eq!(name("0.0.0.0", "0.0.0.0:5000"), "localhost:5000");
+        assert_eq!(name("registry.lan", "10.0.0.7:5000"), "registry.lan:5000");
+        assert_eq!(name("fd00::7", "[fd00::7]:5000"), "[fd00::7]:5000");
+    }
+}

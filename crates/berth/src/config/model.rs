@@ -1,0 +1,103 @@
+//! The configuration as the program uses it: every value read, checked and typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::value::{DatabaseUrl, ListenAddress, LogFilter, Size};
+
+/// Everything that can be configured. The meaning of each field is told in [`super::SETTINGS`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Config {
+    pub(crate) listen: ListenAddress,
+    pub(crate) open_to_network: bool,
+    pub(crate) data: PathBuf,
+    pub(crate) drain: Duration,
+    pub(crate) tls: Tls,
+    pub(crate) log: Log,
+    pub(crate) database: Database,
+    pub(crate) storage: Storage,
+    pub(crate) uploads: Uploads,
+    pub(crate) images: Images,
+    pub(crate) delete: Delete,
+    pub(crate) limits: Limits,
+}
+
+/// `tls.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tls {
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+}
+
+/// `log.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Log {
+    pub(crate) level: LogFilter,
+    pub(crate) format: LogFormat,
+    pub(crate) requests: bool,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// For people: time, level, message, fields.
+    #[default]
+    Text,
+    /// For machines: one JSON object in each line.
+    Json,
+}
+
+/// `database.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Database {
+    /// `None` is the embedded database in the data folder.
+    pub(crate) url: Option<DatabaseUrl>,
+}
+
+/// `storage.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Storage {
+    pub(crate) reserve: Size,
+}
+
+/// `uploads.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Uploads {
+    pub(crate) expire: Duration,
+    pub(crate) at_once: u32,
+}
+
+/// `images.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Images {
+    pub(crate) sparse_index: SparseIndex,
+}
+
+/// What happens to an index that names manifests which the repository does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum SparseIndex {
+    /// It is stored: a copy of some platforms of a multi-platform image keeps the digest of the whole.
+    #[default]
+    Allow,
+    /// It is refused with `MANIFEST_BLOB_UNKNOWN`.
+    Refuse,
+}
+
+/// `delete.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Delete {
+    pub(crate) enabled: bool,
+}
+
+/// `limits.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Limits {
+    pub(crate) connections: u32,
+    pub(crate) connections_per_address: u32,
+    pub(crate) header_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) progress: Size,
+    pub(crate) progress_window: Duration,
+    pub(crate) header_size: Size,
+    pub(crate) manifest_size: Size,
+}

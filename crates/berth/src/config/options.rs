@@ -1,0 +1,353 @@
+//! The table of options.
+
+use super::model::Config;
+use super::value::{Shape, Value};
+
+/// One option: its name everywhere, its default, its documentation, and its place in [`Config`].
+pub(crate) struct Setting {
+    /// Its TOML key with its section: `limits.idle_timeout`.
+    pub(crate) key: &'static str,
+    /// The value when nobody says anything, as a flag would spell it.
+    pub(crate) default: &'static str,
+    /// Another sensible value, as a flag would spell it.
+    pub(crate) example: &'static str,
+    /// One sentence.
+    pub(crate) summary: &'static str,
+    /// What else there is to know; may be empty.
+    pub(crate) details: &'static str,
+    /// Whether `berth serve -h` names it; `berth serve --help` names all.
+    pub(crate) common: bool,
+    /// Its typed place.
+    pub(crate) slot: fn(&mut Config) -> &mut dyn Value,
+}
+
+impl Setting {
+    /// The environment variable: `BERTH_LIMITS_IDLE_TIMEOUT`.
+    pub(crate) fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// The flag without its dashes: `limits-idle-timeout`.
+    pub(crate) fn flag(&self) -> String {
+        self.key.replace(['.', '_'], "-")
+    }
+
+    /// The TOML section, empty for the options above the first section.
+    pub(crate) fn section(&self) -> &'static str {
+        self.key.rsplit_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The name inside its section.
+    pub(crate) fn name(&self) -> &'static str {
+        self.key.rsplit_once('.').map_or(self.key, |(_, name)| name)
+    }
+
+    /// A text that this option can read, as TOML writes it.
+    pub(crate) fn literal(&self, text: &str) -> String {
+        match (self.slot)(&mut Config::default()).shape() {
+            Shape::Switch | Shape::Number => text.to_owned(),
+            Shape::Text | Shape::TextOrNumber => toml::Value::from(text).to_string(),
+        }
+    }
+
+    /// Whether it is on or off.
+    pub(crate) fn is_switch(&self) -> bool {
+        (self.slot)(&mut Config::default()).shape() == Shape::Switch
+    }
+
+    /// The place holder of its value in the help.
+    pub(crate) fn placeholder(&self) -> &'static str {
+        (self.slot)(&mut Config::default()).placeholder()
+    }
+}
+
+/// What the environment variables of the options begin with.
+pub(crate) const VARIABLE_PREFIX: &str = "BERTH_";
+
+/// The variable that names the configuration file; it is no option, because it is read before the file.
+pub(crate) const FILE_VARIABLE: &str = "BERTH_CONFIG";
+
+/// The option with this key.
+pub(crate) fn find(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.key == key)
+}
+
+/// Every option there is, by section, in reading order.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting {
+        key: "listen",
+        default: "127.0.0.1:5000",
+        example: "0.0.0.0:5000",
+        summary: "Address and port to listen on.",
+        details: "A host name is looked up once, at the start. Port 0 takes a free port, and the first line that the \
+                  server prints names it.",
+        common: true,
+        slot: |config| &mut config.listen,
+    },
+    Setting {
+        key: "open_to_network",
+        default: "false",
+        example: "true",
+        summary: "Let everybody who can reach the address push, pull and delete.",
+        details: "This version has no accounts. Without this, the server refuses to listen on any address that other \
+                  machines can reach.",
+        common: true,
+        slot: |config| &mut config.open_to_network,
+    },
+    Setting {
+        key: "data",
+        default: "./berth-data",
+        example: "/var/lib/berth",
+        summary: "Folder that holds everything: blobs and the embedded database.",
+        details: "It is made if it is missing, readable by its owner alone. One server uses it at a time. It can be \
+                  moved to another place or machine while no server uses it.",
+        common: true,
+        slot: |config| &mut config.data,
+    },
+    Setting {
+        key: "drain",
+        default: "1m",
+        example: "5m",
+        summary: "How long requests in flight may finish after SIGTERM.",
+        details: "New connections are refused meanwhile. What is still running afterwards is cut; uploads can be \
+                  resumed. A second signal ends the server at once.",
+        common: false,
+        slot: |config| &mut config.drain,
+    },
+    Setting {
+        key: "tls.cert",
+        default: "",
+        example: "/etc/berth/tls.crt",
+        summary: "Certificate chain (PEM) for HTTPS; plain HTTP when empty.",
+        details: "The server's certificate first, then the intermediate ones. The file is read again when it changes.",
+        common: true,
+        slot: |config| &mut config.tls.cert,
+    },
+    Setting {
+        key: "tls.key",
+        default: "",
+        example: "/etc/berth/tls.key",
+        summary: "Private key (PEM) of the certificate.",
+        details: "",
+        common: true,
+        slot: |config| &mut config.tls.key,
+    },
+    Setting {
+        key: "log.level",
+        default: "info",
+        example: "info,berth_http=debug",
+        summary: "What to log: off, error, warn, info, debug or trace.",
+        details: "Levels by module are written as `info,berth_http=debug`. The log goes to standard error.",
+        common: true,
+        slot: |config| &mut config.log.level,
+    },
+    Setting {
+        key: "log.format",
+        default: "text",
+        example: "json",
+        summary: "How to log: text for people, json for machines.",
+        details: "",
+        common: true,
+        slot: |config| &mut config.log.format,
+    },
+    Setting {
+        key: "log.requests",
+        default: "false",
+        example: "true",
+        summary: "Log one line for each request.",
+        details: "It is written when the answer has been sent: method, path, status, bytes, time.",
+        common: true,
+        slot: |config| &mut config.log.requests,
+    },
+    Setting {
+        key: "database.url",
+        default: "",
+        example: "postgres://berth@db.example/berth",
+        summary: "PostgreSQL server to use instead of the embedded database.",
+        details: "Empty means the embedded database (SQLite) in the data folder. A password in the address is never \
+                  shown or logged.",
+        common: false,
+        slot: |config| &mut config.database.url,
+    },
+    Setting {
+        key: "storage.reserve",
+        default: "64MiB",
+        example: "10GiB",
+        summary: "Free disk space below which uploads are refused.",
+        details: "Pulls and deletes go on. 0 turns the check off.",
+        common: false,
+        slot: |config| &mut config.storage.reserve,
+    },
+    Setting {
+        key: "uploads.expire",
+        default: "24h",
+        example: "7d",
+        summary: "Forget an unfinished upload that nobody has continued for this long.",
+        details: "Until then it can be resumed, also after a restart.",
+        common: false,
+        slot: |config| &mut config.uploads.expire,
+    },
+    Setting {
+        key: "uploads.at_once",
+        default: "256",
+        example: "64",
+        summary: "Uploads that may receive bytes at one time.",
+        details: "Others wait a moment, and are then asked to come back later (429).",
+        common: false,
+        slot: |config| &mut config.uploads.at_once,
+    },
+    Setting {
+        key: "images.sparse_index",
+        default: "allow",
+        example: "refuse",
+        summary: "Whether a multi-platform image may lack some of its platforms.",
+        details: "`allow` lets people copy only the platforms they need and keep the digest of the whole. `refuse` \
+                  answers MANIFEST_BLOB_UNKNOWN unless every manifest that the index names is in the repository.",
+        common: false,
+        slot: |config| &mut config.images.sparse_index,
+    },
+    Setting {
+        key: "delete.enabled",
+        default: "true",
+        example: "false",
+        summary: "Let clients delete tags, manifests and blobs through the API.",
+        details: "",
+        common: false,
+        slot: |config| &mut config.delete.enabled,
+    },
+    Setting {
+        key: "limits.connections",
+        default: "8192",
+        example: "1024",
+        summary: "Connections open at one time.",
+        details: "Never more than the open files that the system allows, less a reserve for the server itself.",
+        common: false,
+        slot: |config| &mut config.limits.connections,
+    },
+    Setting {
+        key: "limits.connections_per_address",
+        default: "256",
+        example: "2048",
+        summary: "Connections open at one time from one address.",
+        details: "Raise it when many clients arrive through one proxy. Loopback addresses are not counted.",
+        common: false,
+        slot: |config| &mut config.limits.connections_per_address,
+    },
+    Setting {
+        key: "limits.header_timeout",
+        default: "10s",
+        example: "30s",
+        summary: "How long a client may take to send the head of a request, or a TLS handshake.",
+        details: "",
+        common: false,
+        slot: |config| &mut config.limits.header_timeout,
+    },
+    Setting {
+        key: "limits.idle_timeout",
+        default: "310s",
+        example: "75s",
+        summary: "How long a connection may stay open between requests.",
+        details: "Some clients keep the connection of an upload for five minutes and fail if it is closed before.",
+        common: false,
+        slot: |config| &mut config.limits.idle_timeout,
+    },
+    Setting {
+        key: "limits.progress",
+        default: "160KiB",
+        example: "1MiB",
+        summary: "Bytes that a request or an answer must move in each progress window.",
+        details: "Slower transfers are cut, and can be resumed. There is no time limit for a whole transfer.",
+        common: false,
+        slot: |config| &mut config.limits.progress,
+    },
+    Setting {
+        key: "limits.progress_window",
+        default: "5m",
+        example: "1m",
+        summary: "The time over which progress is measured.",
+        details: "A pause shorter than this survives; a transfer that trickles does not.",
+        common: false,
+        slot: |config| &mut config.limits.progress_window,
+    },
+    Setting {
+        key: "limits.header_size",
+        default: "32KiB",
+        example: "64KiB",
+        summary: "Largest head of a request.",
+        details: "",
+        common: false,
+        slot: |config| &mut config.limits.header_size,
+    },
+    Setting {
+        key: "limits.manifest_size",
+        default: "4MiB",
+        example: "8MiB",
+        summary: "Largest manifest.",
+        details: "Clients and other registries rely on at least 4 MiB. Blobs have no limit.",
+        common: false,
+        slot: |config| &mut config.limits.manifest_size,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_and_example_can_be_read() {
+        for setting in SETTINGS {
+            for text in [setting.default, setting.example] {
+                let mut config = Config::default();
+                assert!((setting.slot)(&mut config).read(text).is_ok(), "{} = {text}", setting.key);
+            }
+            assert_ne!(setting.default, setting.example, "{}", setting.key);
+        }
+    }
+
+    #[test]
+    fn every_option_has_its_own_place() {
+        for setting in SETTINGS {
+            let mut config = Config::default();
+            (setting.slot)(&mut config).read(setting.example).expect("examples are right");
+            for other in SETTINGS.iter().filter(|other| other.key != setting.key) {
+                let untouched = (other.slot)(&mut Config::default()).literal();
+                assert_eq!(
+                    (other.slot)(&mut config).literal(),
+                    untouched,
+                    "{} and {}",
+                    setting.key,
+                    other.key
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_derived() {
+        let setting = find("limits.idle_timeout").expect("it is in the table");
+        assert_eq!(setting.variable(), "BERTH_LIMITS_IDLE_TIMEOUT");
+        assert_eq!(setting.flag(), "limits-idle-timeout");
+        assert_eq!((setting.section(), setting.name()), ("limits", "idle_timeout"));
+    }
+
+    #[test]
+    fn summaries_are_one_sentence() {
+        for setting in SETTINGS {
+            assert!(
+                setting.summary.ends_with('.') && setting.summary.matches(". ").count() == 0,
+                "{}",
+                setting.key
+            );
+            assert!(setting.details.is_empty() || setting.details.ends_with('.'), "{}", setting.key);
+        }
+    }
+
+    /// Kubernetes sets these for a Service that is called `berth`; no option may ever collide with them.
+    #[test]
+    fn no_variable_collides_with_service_links() {
+        for setting in SETTINGS {
+            let variable = setting.variable();
+            assert!(!super::super::load::is_service_link(&variable), "{variable}");
+        }
+    }
+}

@@ -1,0 +1,510 @@
+//! The types of values that an option can have: how each is read, and how each is shown.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::model::{LogFormat, SparseIndex};
+use super::suggest::nearest;
+
+/// What is said to a person beside "expected …", when more can be said.
+pub(crate) type Hint = Option<String>;
+
+/// A typed place in the configuration that can be written from text.
+pub(crate) trait Value {
+    /// Takes the value as a flag or an environment variable spells it.
+    fn read(&mut self, text: &str) -> Result<(), Hint>;
+    /// The value as a TOML literal, passwords hidden.
+    fn literal(&self) -> String;
+    /// What TOML may use for it.
+    fn shape(&self) -> Shape {
+        Shape::Text
+    }
+    /// The words after "expected".
+    fn expected(&self) -> String;
+    /// Its place holder in the help, such as `PATH`.
+    fn placeholder(&self) -> &'static str;
+}
+
+/// The TOML types that a value can be written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A string.
+    Text,
+    /// `true` or `false`.
+    Switch,
+    /// An integer.
+    Number,
+    /// A string with a unit, or an integer without.
+    TextOrNumber,
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+impl Value for bool {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        *self = match text {
+            "true" | "1" | "yes" | "on" => true,
+            "false" | "0" | "no" | "off" => false,
+            _ => return Err(None),
+        };
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        self.to_string()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Switch
+    }
+
+    fn expected(&self) -> String {
+        "true or false".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "true|false"
+    }
+}
+
+impl Value for u32 {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        *self = text.parse().ok().filter(|number| *number > 0).ok_or(None)?;
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        self.to_string()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Number
+    }
+
+    fn expected(&self) -> String {
+        "a whole number above 0".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "NUMBER"
+    }
+}
+
+impl Value for PathBuf {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        if text.is_empty() {
+            return Err(None);
+        }
+        *self = PathBuf::from(text);
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(&self.to_string_lossy())
+    }
+
+    fn expected(&self) -> String {
+        "a path".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "PATH"
+    }
+}
+
+impl Value for Option<PathBuf> {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        *self = (!text.is_empty()).then(|| PathBuf::from(text));
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        self.as_ref().map_or_else(|| quoted(""), Value::literal)
+    }
+
+    fn expected(&self) -> String {
+        "a path, or nothing".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "PATH"
+    }
+}
+
+const DURATION_UNITS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+impl Value for Duration {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        let millis = scaled(text, &DURATION_UNITS).map_err(|trouble| match trouble {
+            Trouble::NoUnit => Some(format!("a number needs its unit: {text}s?")),
+            Trouble::Malformed => None,
+        })?;
+        if millis == 0 {
+            return Err(Some("it must be longer than nothing".to_owned()));
+        }
+        *self = Duration::from_millis(millis);
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        let millis = u64::try_from(self.as_millis()).unwrap_or(u64::MAX);
+        // 24h stays 24h: the day is understood but never written.
+        quoted(&unscaled(millis, &DURATION_UNITS[..4]))
+    }
+
+    fn expected(&self) -> String {
+        "a duration such as \"500ms\", \"60s\", \"10m\", \"24h\" or \"7d\"".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "DURATION"
+    }
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) u64);
+
+const SIZE_UNITS: [(&str, u64); 5] =
+    [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
+
+impl Value for Size {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        *self = Size(match text.parse() {
+            Ok(bytes) => bytes,
+            Err(_) => scaled(text, &SIZE_UNITS).map_err(|_| decimal_unit_hint(text))?,
+        });
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(&unscaled(self.0, &SIZE_UNITS))
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::TextOrNumber
+    }
+
+    fn expected(&self) -> String {
+        "a size such as \"64KiB\", \"4MiB\" or \"1GiB\"".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "SIZE"
+    }
+}
+
+/// People write 4MB and 4M for 4MiB; the difference is told, not guessed.
+fn decimal_unit_hint(text: &str) -> Hint {
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let letter = text[number.len()..].chars().next()?.to_ascii_uppercase();
+    (!number.is_empty() && "KMGT".contains(letter))
+        .then(|| format!("units are powers of 1024: {number}{letter}iB?"))
+}
+
+enum Trouble {
+    NoUnit,
+    Malformed,
+}
+
+fn scaled(text: &str, units: &[(&str, u64)]) -> Result<u64, Trouble> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..digits].parse().map_err(|_| Trouble::Malformed)?;
+    let unit = text[digits..].trim_start();
+    if unit.is_empty() {
+        return Err(Trouble::NoUnit);
+    }
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit).ok_or(Trouble::Malformed)?;
+    number.checked_mul(*factor).ok_or(Trouble::Malformed)
+}
+
+/// The number in the largest unit that divides it.
+fn unscaled(number: u64, units: &[(&str, u64)]) -> String {
+    let fits = |(_, factor): &&(&str, u64)| number >= *factor && number.is_multiple_of(*factor);
+    let (unit, factor) = units.iter().rev().find(fits).unwrap_or(&units[0]);
+    format!("{}{unit}", number / factor)
+}
+
+/// Where to listen: a host name or address, and a port; port 0 takes any free one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ListenAddress {
+    /// Without the brackets of IPv6.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Value for ListenAddress {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        if text.contains(['/', ' ', '@']) {
+            return Err(Some("an address, not a URL".to_owned()));
+        }
+        let Some((host, port)) = text.rsplit_once(':') else {
+            return Err(match text.parse::<u16>() {
+                Ok(port) => Some(format!("for this machine alone write 127.0.0.1:{port}")),
+                Err(_) => Some(format!("the port is missing: {text}:5000?")),
+            });
+        };
+        let port = port.parse().map_err(|_| Some(format!("`{port}` is not a port (0 to 65535)")))?;
+        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            Some(inner) if inner.parse::<std::net::Ipv6Addr>().is_ok() => inner,
+            Some(_) => return Err(None),
+            None if host.contains(':') => return Err(Some(format!("IPv6 wants brackets: [{host}]:{port}"))),
+            None if host.is_empty() => return Err(Some(format!("for every interface write 0.0.0.0:{port}"))),
+            None => host,
+        };
+        *self = ListenAddress { host: host.to_owned(), port };
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(&self.to_string())
+    }
+
+    fn expected(&self) -> String {
+        "an address and a port such as \"127.0.0.1:5000\"".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "HOST:PORT"
+    }
+}
+
+/// What is logged: a level, or levels by module as `info,berth_http=debug`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LogFilter(pub(crate) String);
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+impl Value for LogFilter {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        for part in text.split(',') {
+            let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+            if !LEVELS.contains(&level) {
+                return Err(
+                    nearest(level, LEVELS.into_iter()).map(|level| format!("did you mean `{level}`?"))
+                );
+            }
+        }
+        *self = LogFilter(text.to_owned());
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(&self.0)
+    }
+
+    fn expected(&self) -> String {
+        "a level (off, error, warn, info, debug, trace), or levels by module such as \
+         \"info,berth_http=debug\""
+            .to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "LEVEL"
+    }
+}
+
+/// Reads one of a few words.
+fn choose<T: Copy>(text: &str, words: &[(&'static str, T)]) -> Result<T, Hint> {
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, choice)) => Ok(*choice),
+        None => {
+            Err(nearest(text, words.iter().map(|(word, _)| *word))
+                .map(|word| format!("did you mean `{word}`?")))
+        }
+    }
+}
+
+impl Value for LogFormat {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        *self = choose(text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])?;
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
+
+    fn expected(&self) -> String {
+        "\"text\" or \"json\"".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "text|json"
+    }
+}
+
+impl Value for SparseIndex {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        *self = choose(text, &[("allow", SparseIndex::Allow), ("refuse", SparseIndex::Refuse)])?;
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(match self {
+            SparseIndex::Allow => "allow",
+            SparseIndex::Refuse => "refuse",
+        })
+    }
+
+    fn expected(&self) -> String {
+        "\"allow\" or \"refuse\"".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "allow|refuse"
+    }
+}
+
+/// The address of a PostgreSQL server. Shown without its password, also by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The whole address, password included.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    /// `postgres://user:hidden@host/name`; a `password=` among the parameters is hidden too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (address, parameters) = match self.0.split_once('?') {
+            Some((address, parameters)) => (address, Some(parameters)),
+            None => (self.0.as_str(), None),
+        };
+        // The last '@' ends the credentials: a password may hold one unescaped.
+        match address.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?))) {
+            Some((scheme, (credentials, host))) => match credentials.split_once(':') {
+                Some((user, _)) => write!(f, "{scheme}://{user}:hidden@{host}")?,
+                None => write!(f, "{scheme}://{credentials}@{host}")?,
+            },
+            None => f.write_str(address)?,
+        }
+        for (at, parameter) in parameters.into_iter().flat_map(|all| all.split('&')).enumerate() {
+            f.write_str(if at == 0 { "?" } else { "&" })?;
+            f.write_str(if parameter.starts_with("password=") { "password=hidden" } else { parameter })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Value for Option<DatabaseUrl> {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        *self = match text {
+            "" => None,
+            _ if text.starts_with("postgres://") || text.starts_with("postgresql://") => {
+                Some(DatabaseUrl(text.to_owned()))
+            }
+            _ => return Err(None),
+        };
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(&self.as_ref().map(DatabaseUrl::to_string).unwrap_or_default())
+    }
+
+    fn expected(&self) -> String {
+        "\"postgres://USER@HOST/DATABASE\", or nothing for the embedded database".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "URL"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown<V: Value + Default>(text: &str) -> Result<String, Hint> {
+        let mut value = V::default();
+        value.read(text).map(|()| value.literal())
+    }
+
+    fn refused<V: Value + Default>(text: &str) -> String {
+        shown::<V>(text).expect_err(text).unwrap_or_default()
+    }
+
+    #[test]
+    fn durations_keep_their_unit() {
+        for text in ["500ms", "60s", "90s", "10m", "24h"] {
+            let kept = if text == "60s" { "1m" } else { text };
+            assert_eq!(shown::<Duration>(text), Ok(format!("\"{kept}\"")));
+        }
+        assert_eq!(shown::<Duration>("7d"), Ok("\"168h\"".to_owned()));
+        assert_eq!(refused::<Duration>("75"), "a number needs its unit: 75s?");
+        for text in ["", "s", "1w", "-1s", "1.5h", "99999999999999999999s", "999999999999999999d", "0s"] {
+            assert!(shown::<Duration>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        assert_eq!(shown::<Size>("4MiB"), Ok("\"4MiB\"".to_owned()));
+        assert_eq!(shown::<Size>("4194304"), Ok("\"4MiB\"".to_owned()));
+        assert_eq!(shown::<Size>("4194305"), Ok("\"4194305B\"".to_owned()));
+        assert_eq!(shown::<Size>("0"), Ok("\"0B\"".to_owned()));
+        assert_eq!(refused::<Size>("4MB"), "units are powers of 1024: 4MiB?");
+        assert_eq!(refused::<Size>("4g"), "units are powers of 1024: 4GiB?");
+        assert!(shown::<Size>("lots").is_err());
+    }
+
+    #[test]
+    fn listen_addresses() {
+        for text in ["127.0.0.1:5000", "localhost:0", "[::1]:5000", "registry.example:443"] {
+            assert_eq!(shown::<ListenAddress>(text), Ok(format!("\"{text}\"")));
+        }
+        assert_eq!(refused::<ListenAddress>("5000"), "for this machine alone write 127.0.0.1:5000");
+        assert_eq!(refused::<ListenAddress>(":5000"), "for every interface write 0.0.0.0:5000");
+        assert_eq!(refused::<ListenAddress>("localhost"), "the port is missing: localhost:5000?");
+        assert_eq!(refused::<ListenAddress>("::1:5000"), "IPv6 wants brackets: [::1]:5000");
+        assert_eq!(refused::<ListenAddress>("localhost:70000"), "`70000` is not a port (0 to 65535)");
+        assert_eq!(refused::<ListenAddress>("http://localhost:5000"), "an address, not a URL");
+    }
+
+    #[test]
+    fn log_levels() {
+        assert_eq!(shown::<LogFilter>("info,berth_http=debug"), Ok("\"info,berth_http=debug\"".to_owned()));
+        assert_eq!(refused::<LogFilter>("infoo"), "did you mean `info`?");
+    }
+
+    #[test]
+    fn passwords_are_hidden() {
+        for (text, kept) in [
+            ("postgres://me:s3cret@db/berth", "postgres://me:hidden@db/berth"),
+            ("postgres://me:s3@cret@db/berth", "postgres://me:hidden@db/berth"),
+            ("postgres://me@db/berth", "postgres://me@db/berth"),
+            ("postgres://db/berth?user=me&password=s3cret", "postgres://db/berth?user=me&password=hidden"),
+        ] {
+            assert_eq!(shown::<Option<DatabaseUrl>>(text), Ok(format!("\"{kept}\"")));
+            assert_eq!(format!("{:?}", DatabaseUrl(text.to_owned())), kept);
+        }
+        assert!(shown::<Option<DatabaseUrl>>("mysql://db").is_err());
+    }
+}

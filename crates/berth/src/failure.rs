@@ -1,0 +1,117 @@
+//! How a command fails: a kind, a cause, and hints on what to do.
+
+use std::error::Error;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+/// What sort of failure it is; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The command line or the configuration is wrong: trying again does not help. Exit code 2, as for unknown flags.
+    Usage,
+    /// Anything else. Exit code 1.
+    Other,
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    source: Box<dyn Error + Send + Sync>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    /// A mistake of the user, in the command line or the configuration.
+    pub(crate) fn usage(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+        Failure { kind: Kind::Usage, source: source.into(), hints: Vec::new() }
+    }
+
+    /// Any other failure.
+    pub(crate) fn other(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+        Failure { kind: Kind::Other, source: source.into(), hints: Vec::new() }
+    }
+
+    /// Adds what the user can do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Writes it to standard error and gives the exit code. A reader that went away (`berth … | head`) is no failure.
+    pub(crate) fn tell(&self) -> ExitCode {
+        if self.is_broken_pipe() {
+            return ExitCode::SUCCESS;
+        }
+        // Nothing is left to try when standard error is gone too.
+        let _ = io::stderr().lock().write_all(self.text(io::stderr().is_terminal()).as_bytes());
+        match self.kind {
+            Kind::Usage => ExitCode::from(2),
+            Kind::Other => ExitCode::FAILURE,
+        }
+    }
+
+    fn text(&self, is_colored: bool) -> String {
+        let (red, cyan, plain) =
+            if is_colored { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
+        let mut text = format!("{red}error{plain}: {}", self.source);
+        let mut said = self.source.to_string();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            // Some errors already say what their cause says.
+            let words = error.to_string();
+            if !said.contains(&words) {
+                text.push_str(": ");
+                text.push_str(&words);
+            }
+            said = words;
+            cause = error.source();
+        }
+        text.push('\n');
+        for hint in &self.hints {
+            text.push_str(&format!("{cyan}hint{plain}: {hint}\n"));
+        }
+        text
+    }
+
+    fn is_broken_pipe(&self) -> bool {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self.source.as_ref());
+        while let Some(error) = cause {
+            if error
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::other(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open the blob store")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn causes_and_hints_are_told() {
+        let failure = Failure::other(Outer(io::Error::other("no space"))).hint("make room");
+        assert_eq!(failure.text(false), "error: cannot open the blob store: no space\nhint: make room\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_found_under_other_errors() {
+        assert!(Failure::other(Outer(io::ErrorKind::BrokenPipe.into())).is_broken_pipe());
+        assert!(!Failure::other(Outer(io::ErrorKind::NotFound.into())).is_broken_pipe());
+    }
+}
