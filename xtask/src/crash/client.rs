@@ -1,5 +1,6 @@
 //! A client that pushes, mounts, retags and deletes at random until its server is gone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(crate) struct Client<'a> {
     pub(crate) random: Random,
     /// The same for all clients of a cycle.
     pub(crate) popular: u64,
+    /// Whether the server knows `?tag=` on a push by digest.
+    pub(crate) tag_parameters: bool,
     pub(crate) ledger: &'a Ledger,
     pub(crate) world: &'a World,
 }
@@ -113,18 +116,22 @@ impl Client<'_> {
         }
     }
 
+    /// By digest, by tag, or where the server can do it by digest with several tags at once.
     fn put_manifest(&mut self, kind: &'static str, repository: &'static str, image: &Image) {
-        let tag = *self.random.pick(&TAGS).expect("there are tags");
-        let mut effects = vec![(Object::manifest(repository, &image.digest), Some(image.digest.clone()))];
-        let mut reference = image.digest.as_str();
-        if self.random.chance(85) {
-            effects.push((Object::tag(repository, tag), Some(image.digest.clone())));
-            reference = tag;
-        }
+        let digest = image.digest.as_str();
+        let tags: Vec<&str> = (0..2).filter_map(|_| self.random.pick(&TAGS).copied()).collect();
+        let (reference, tags) = match self.random.within(0..100) {
+            0..15 => (digest.to_owned(), &tags[..0]),
+            15..30 if self.tag_parameters => (format!("{digest}?tag={}", tags.join("&tag=")), &tags[..]),
+            _ => (tags[0].to_owned(), &tags[..1]),
+        };
+        let value = || Some(image.digest.clone());
+        let mut effects = BTreeMap::from([(Object::manifest(repository, digest), value())]);
+        effects.extend(tags.iter().map(|tag| (Object::tag(repository, tag), value())));
         let request = Request::new("PUT", format!("/v2/{repository}/manifests/{reference}"))
             .header("Content-Type", MANIFEST)
             .body(&image.bytes);
-        if self.decide(kind, effects, &request, 201) && kind == "push manifest" {
+        if self.decide(kind, effects.into_iter().collect(), &request, 201) && kind == "push manifest" {
             self.world.shelf(repository, |shelf| shelf.images.push(image.clone()));
         }
     }

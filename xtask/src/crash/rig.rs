@@ -136,7 +136,8 @@ impl Rig {
 
     /// Lets the clients work for a random while. The inner error: the server ended before anything was done to it.
     fn work_until_the_blow(&mut self) -> anyhow::Result<Result<Vec<Session>, Violation>> {
-        let Rig { victim, disk, ledger, world, random, blow, .. } = self;
+        let Rig { victim, disk, ledger, world, random, blow, program, .. } = self;
+        let tag_parameters = !program.is_distribution();
         let pause = Duration::from_micros(random.within(100_000..400_000));
         let linger = Duration::from_micros(random.within(0..20_000));
         let (popular, reversed) = (random.next(), random.chance(50));
@@ -147,6 +148,7 @@ impl Rig {
                     connection: Connection::new(address),
                     random: random.fork(),
                     popular,
+                    tag_parameters,
                     ledger,
                     world,
                 })
@@ -196,7 +198,14 @@ impl Rig {
 
     fn resume(&self, sessions: &[Session], findings: &mut Findings, random: Random) {
         let connection = Connection::new(self.victim.address);
-        let mut client = Client { connection, random, popular: 0, ledger: &self.ledger, world: &self.world };
+        let mut client = Client {
+            connection,
+            random,
+            popular: 0,
+            tag_parameters: false,
+            ledger: &self.ledger,
+            world: &self.world,
+        };
         for session in sessions {
             match client.resume(session, self.blow == Blow::Kill) {
                 Ok(resumed) => findings.resumed += usize::from(resumed),

@@ -39,7 +39,12 @@ impl Program {
         } else {
             command.args(["--listen", &address.to_string(), "--data"]).arg(data);
         }
-        command.env_remove("BERTH_SABOTAGE");
+        // Neither settings nor a configuration file of the person who runs this may change what is tested.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BERTH_"))
+        {
+            command.env_remove(name);
+        }
+        command.current_dir(scratch);
         command.envs(self.sabotage.map(|name| ("BERTH_SABOTAGE", name)));
         Ok(command)
     }
