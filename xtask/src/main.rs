@@ -10,6 +10,7 @@ mod crash;
 mod e2e;
 mod folders;
 mod server;
+mod tidy;
 
 /// Developer commands of this workspace.
 #[derive(Parser)]
@@ -29,6 +30,8 @@ enum Command {
     Crash(crash::Options),
     /// Real clients (docker, ctr, skopeo, podman, buildah) against a server started here.
     E2e(e2e::Options),
+    /// Rules of the workspace that no compiler checks.
+    Tidy(tidy::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Conformance(options) => conformance::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::E2e(options) => e2e::run(&options),
+        Command::Tidy(options) => tidy::run(&options),
     }
 }
 
