@@ -50,6 +50,8 @@ pub(crate) enum Command {
     /// Look at the configuration: check it, show it, begin a file
     #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
+    /// Put load on any registry and measure it
+    Bench(Box<berth_bench::BenchArgs>),
     /// Print completions for your shell
     Completions(commands::completions::CompletionsArgs),
 }
@@ -157,6 +159,7 @@ impl Command {
             Command::Config(ConfigCommand::Show(args)) => commands::config::show(&args),
             Command::Config(ConfigCommand::Default) => commands::config::default(),
             Command::Config(ConfigCommand::Reference) => commands::config::reference(),
+            Command::Bench(args) => commands::bench::run(*args),
             Command::Completions(args) => commands::completions::run(&args),
         }
     }

@@ -13,6 +13,7 @@ mod failure;
 mod logging;
 mod notify;
 mod signals;
+mod wiring;
 
 fn main() -> ExitCode {
     match cli::Cli::parse().command.run() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use berth_http::health::Operations;
 use berth_http::metrics::Metrics;
 use berth_http::server::{Limits, Progress, Server, ServerConfig, TlsConfig};
+use berth_registry::Registry;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::ConfigArgs;
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::logging;
 use crate::notify::{READY, STOPPING, notify};
 use crate::signals::Stop;
+use crate::wiring;
 
 /// Threads for work that blocks: file reads and writes, fsync. They mostly wait for the disk.
 const BLOCKING_THREADS: usize = 128;
@@ -62,7 +64,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let addresses = resolve(&config.listen).await?;
     exposure::check(config, &addresses)?;
     let folder = DataFolder::open(&config.data).map_err(unusable_folder)?;
-    let operations = Operations::new(Metrics::new(env!("CARGO_PKG_VERSION")), || async { Ok(()) });
+    let registry = wiring::open_registry(config, &folder).await?;
+    let operations = operations(&registry);
     let handler = |_request, _connection| async {
         let mut answer = http::Response::new(berth_http::server::ResponseBody::Empty);
         *answer.status_mut() = http::StatusCode::NOT_FOUND;
@@ -70,6 +73,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
     let server =
         Server::bind(server_config(config, addresses), operations, handler).map_err(cannot_listen)?;
+    let janitor = tokio::spawn(registry.run_janitor());
     greet(config, server.local_addr(), &folder)?;
     notify(READY);
     let first = {
@@ -81,8 +85,18 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         }
     };
     server.serve(first, stop.asked(2)).await;
+    janitor.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// `/readyz` says no with the reason while the database or the blob folder does not answer.
+fn operations(registry: &Registry) -> Operations {
+    let registry = registry.clone();
+    Operations::new(Metrics::new(env!("CARGO_PKG_VERSION")), move || {
+        let registry = registry.clone();
+        async move { registry.ready().await.map_err(|error| error.to_string()) }
+    })
 }
 
 /// The addresses behind what was configured: a name such as `localhost` may have several.
