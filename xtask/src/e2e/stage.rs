@@ -1,7 +1,7 @@
 //! What all clients share: the registry, the wire before it, the images, and the count of steps.
 
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::ensure;
@@ -10,7 +10,7 @@ use super::client;
 use super::images::Images;
 use super::wire::Wire;
 use crate::folders;
-use crate::server::{Launch, Program, Server};
+use crate::server::{Kind, Launch, Program, Server};
 
 /// A registry behind a wire, images to push, and the outcome so far.
 pub(crate) struct Stage {
@@ -69,11 +69,6 @@ impl Stage {
         self.scratch.path().join(name)
     }
 
-    /// The log of the registry.
-    pub(crate) fn log(&self) -> &Path {
-        &self.launch.log
-    }
-
     /// Runs one step: it fails by its own judgement, or when the registry answered any request with a 5xx.
     pub(crate) fn step(&self, client: &str, name: &str, step: impl FnOnce() -> anyhow::Result<()>) {
         let title = format!("{client}: {name}");
@@ -126,7 +121,28 @@ impl Stage {
         if let Some(server) = self.server.take() {
             self.step("registry", "ends by itself after SIGTERM", || server.stop());
         }
+        if self.program.kind() == Kind::Berth && self.only.is_none() {
+            self.step("registry", "logged one line for each request", || self.compare_log());
+        }
         [self.passed.get(), self.failed.get(), self.skipped.get()]
+    }
+
+    /// Each answer on the wire has its line in the log, with what the wire saw.
+    fn compare_log(&self) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(&self.launch.log)?;
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let lines: Vec<_> = lines.filter(|line| line["target"] == "berth::access").collect();
+        let answered =
+            lines.iter().filter(|line| line["status"].as_u64().is_some_and(|status| status >= 200)).count();
+        // Beside the wire only the question at the start whether the registry is there. A connection that was cut
+        // may have had an answer on one side only.
+        let expected = self.wire.answers() + 1;
+        ensure!(answered.abs_diff(expected) <= 4, "{answered} lines for {expected} answers");
+        let mounted = |line: &&serde_json::Value| {
+            line["status"] == 201 && line["query"].as_str().is_some_and(|query| query.contains("mount="))
+        };
+        ensure!(lines.iter().any(|line| mounted(&line)), "no line tells of a mount");
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -53,6 +53,8 @@ pub(crate) struct Wire {
 struct Shared {
     server: SocketAddr,
     seen: Mutex<Vec<Exchange>>,
+    /// Answers that began, in all.
+    answers: AtomicUsize,
     cut: Mutex<Option<Cut>>,
     closed: AtomicBool,
 }
@@ -74,6 +76,7 @@ impl Wire {
         let shared = Arc::new(Shared {
             server,
             seen: Mutex::default(),
+            answers: AtomicUsize::new(0),
             cut: Mutex::default(),
             closed: AtomicBool::new(false),
         });
@@ -90,6 +93,11 @@ impl Wire {
     /// What was said since the last call.
     pub(crate) fn take(&self) -> Vec<Exchange> {
         std::mem::take(&mut *lock(&self.shared.seen))
+    }
+
+    /// How many answers went by since the start.
+    pub(crate) fn answers(&self) -> usize {
+        self.shared.answers.load(Ordering::Relaxed)
     }
 
     /// Cuts the next transfer that fits.
@@ -174,6 +182,7 @@ impl Link {
         if let Some(exchange) = exchange {
             // Before the client gets the answer: it must not run ahead of the record.
             lock(&self.shared.seen).push(Exchange { status, ..exchange });
+            self.shared.answers.fetch_add(1, Ordering::Relaxed);
         }
         to.write_all(head.bytes())?;
         let flow = if method == "GET" && is_blob { Flow::Blob } else { Flow::Answer };

@@ -14,7 +14,10 @@ const MACHINE_PATHS: [&str; 4] =
 pub(super) fn without_purpose() -> anyhow::Result<Vec<String>> {
     let begins = |text: &str| text.starts_with("//! ") || text.starts_with("#![doc");
     let files = rust_files()?.into_iter().filter(|file| !is_generated(file));
-    Ok(files.filter(|file| fs::read_to_string(file).is_ok_and(|text| !begins(&text))).map(shown).collect())
+    Ok(files
+        .filter(|file| fs::read_to_string(file).is_ok_and(|text| !begins(&text)))
+        .map(|file| shown(&file))
+        .collect())
 }
 
 /// Source files that no `mod` line names: they would be neither compiled nor run.
@@ -31,7 +34,7 @@ pub(super) fn forgotten() -> anyhow::Result<Vec<String>> {
         };
         let family = files.iter().filter(|other| top(other) == top(file) && other != &file);
         if !family.into_iter().any(|other| fs::read_to_string(other).is_ok_and(declares)) {
-            forgotten.push(shown(file.clone()));
+            forgotten.push(shown(file));
         }
     }
     Ok(forgotten)
@@ -47,7 +50,7 @@ pub(super) fn machine_paths() -> anyhow::Result<Vec<String>> {
         let Ok(text) = fs::read_to_string(&file) else { continue };
         let lines =
             text.lines().enumerate().filter(|(_, line)| MACHINE_PATHS.iter().any(|path| line.contains(path)));
-        found.extend(lines.map(|(number, line)| format!("{}:{}: {line}", shown(file.clone()), number + 1)));
+        found.extend(lines.map(|(number, line)| format!("{}:{}: {line}", shown(&file), number + 1)));
     }
     Ok(found)
 }
@@ -107,7 +110,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-fn shown(file: PathBuf) -> String {
+fn shown(file: &Path) -> String {
     file.strip_prefix(folders::root())
         .map_or_else(|_| file.display().to_string(), |path| path.display().to_string())
 }
