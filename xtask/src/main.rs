@@ -9,6 +9,7 @@ mod conformance;
 mod crash;
 mod e2e;
 mod folders;
+mod fuzz;
 mod server;
 mod tidy;
 
@@ -30,6 +31,8 @@ enum Command {
     Crash(crash::Options),
     /// Real clients (docker, ctr, skopeo, podman, buildah) against a server started here.
     E2e(e2e::Options),
+    /// Every parser of untrusted bytes against bytes that nobody thought of.
+    Fuzz(fuzz::Options),
     /// Rules of the workspace that no compiler checks.
     Tidy(tidy::Options),
 }
@@ -50,6 +53,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Conformance(options) => conformance::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::E2e(options) => e2e::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Tidy(options) => tidy::run(&options),
     }
 }
