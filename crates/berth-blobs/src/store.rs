@@ -42,7 +42,7 @@ pub enum Stored {
     AlreadyPresent,
 }
 
-/// Blobs on a disk. Cheap to clone; all clones are the same store. Needs a tokio runtime.
+/// Blobs on a disk. Cheap to clone; all clones are the same store. Needs a tokio runtime with time.
 ///
 /// It takes no lock on its folder: one program at a time is the caller's duty.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ pub(crate) struct Shared {
     /// Threads that all lanes together may hold.
     pub(crate) threads: Arc<Semaphore>,
     commits: Arc<Semaphore>,
-    leases: Leases,
+    leases: Arc<Leases>,
 }
 
 impl BlobStore {
@@ -90,7 +90,7 @@ impl BlobStore {
             backend: Arc::new(disk),
             threads: Arc::new(Semaphore::new((4 * cores).clamp(8, 64))),
             commits: Arc::new(Semaphore::new(COMMITS)),
-            leases: Leases::default(),
+            leases: Arc::default(),
         };
         Ok(BlobStore { shared: Arc::new(shared) })
     }
@@ -100,9 +100,9 @@ impl BlobStore {
     /// # Errors
     ///
     /// [`StoreError::Full`] below the reserve, [`StoreError::Poisoned`] after a failed sync, [`StoreError::Busy`] if the
-    /// stage is in use.
+    /// stage stays in use for two seconds.
     pub async fn stage(&self, id: &StageId, algorithm: Algorithm) -> Result<Stage, StoreError> {
-        let lease = StageLease::take(&self.shared.leases, *id)?;
+        let lease = StageLease::take(&self.shared.leases, *id).await?;
         let backend = self.shared.backend.clone();
         blocking(move || backend.check_room()).await?;
         Ok(Stage::new(self.shared.clone(), lease, algorithm))
@@ -113,10 +113,10 @@ impl BlobStore {
     ///
     /// # Errors
     ///
-    /// As for [`stage`](BlobStore::stage), and [`StoreError::Io`] if the file cannot be read. [`StoreError::Busy`] may
-    /// last some milliseconds after a dropped [`Stage`], until its last bytes are written.
+    /// As for [`stage`](BlobStore::stage), and [`StoreError::Io`] if the file cannot be read. A dropped [`Stage`]
+    /// is in use until its last bytes are written.
     pub async fn resume(&self, id: &StageId, algorithm: Algorithm) -> Result<Stage, StoreError> {
-        let lease = StageLease::take(&self.shared.leases, *id)?;
+        let lease = StageLease::take(&self.shared.leases, *id).await?;
         let permit = self.shared.threads.clone().acquire_owned().await;
         let shared = self.shared.clone();
         blocking(move || {

@@ -3,11 +3,10 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IoSlice, Read, Seek, Write};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use berth_oci::Digest;
 use bytes::Bytes;
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
 use super::Disk;
 use crate::backend::Staged;
@@ -41,10 +40,12 @@ impl StagedFile {
         self.join_early()?;
         let (disk, file) = (self.disk.clone(), self.file.clone());
         if let Ok(permit) = disk.early_syncs.clone().try_acquire_owned() {
-            self.early = Some(Handle::current().spawn_blocking(move || {
+            // A thread of its own: `join_early` must not wait for a place in a pool that its like may have filled.
+            let sync = move || {
                 let _permit = permit;
                 disk.syncs.early(&file)
-            }));
+            };
+            self.early = thread::Builder::new().name("early-sync".into()).spawn(sync).ok();
         }
         Ok(())
     }
@@ -52,7 +53,7 @@ impl StagedFile {
     /// Waits for the early sync. Its error counts: the kernel will not report it a second time.
     fn join_early(&mut self) -> Result<(), StoreError> {
         let Some(early) = self.early.take() else { return Ok(()) };
-        let result = Handle::current().block_on(early).map_err(|_| StoreError::Interrupted)?;
+        let result = early.join().map_err(|_| StoreError::Interrupted)?;
         result.map_err(|error| self.disk.poison.set_by_file(&error))
     }
 

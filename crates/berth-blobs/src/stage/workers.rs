@@ -1,10 +1,13 @@
 //! What happens to the bytes of a stage on blocking threads.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use berth_oci::Hasher;
 use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::backend::{Backend, Staged};
 use crate::lane::Worker;
@@ -65,8 +68,33 @@ impl Worker for FileWorker {
     }
 }
 
+/// How long a new user of a stage waits for the one before: long enough for a cut-off request to write its last bytes.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The stages in use. A stage has one user at a time, because two would mix their bytes.
-pub(crate) type Leases = Arc<Mutex<HashSet<StageId>>>;
+#[derive(Default)]
+pub(crate) struct Leases {
+    held: Mutex<HashSet<StageId>>,
+    freed: Notify,
+}
+
+impl Leases {
+    fn held(&self) -> MutexGuard<'_, HashSet<StageId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the stage is free.
+    async fn insert(&self, id: StageId) {
+        loop {
+            // Created before the look, so that a change in between wakes it.
+            let freed = self.freed.notified();
+            if self.held().insert(id) {
+                return;
+            }
+            freed.await;
+        }
+    }
+}
 
 /// The right to use a stage; given back when the last clone is dropped.
 #[derive(Clone)]
@@ -74,15 +102,13 @@ pub(crate) struct StageLease(Arc<Held>);
 
 struct Held {
     id: StageId,
-    leases: Leases,
+    leases: Arc<Leases>,
 }
 
 impl StageLease {
-    /// Fails with [`StoreError::Busy`] while another lease of this stage exists.
-    pub(crate) fn take(leases: &Leases, id: StageId) -> Result<StageLease, StoreError> {
-        if !leases.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
-            return Err(StoreError::Busy { id });
-        }
+    /// Fails with [`StoreError::Busy`] if another lease of this stage does not end soon.
+    pub(crate) async fn take(leases: &Arc<Leases>, id: StageId) -> Result<StageLease, StoreError> {
+        timeout(PATIENCE, leases.insert(id)).await.map_err(|_| StoreError::Busy { id })?;
         Ok(StageLease(Arc::new(Held { id, leases: leases.clone() })))
     }
 
@@ -93,6 +119,7 @@ impl StageLease {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.leases.held().remove(&self.id);
+        self.leases.freed.notify_waiters();
     }
 }

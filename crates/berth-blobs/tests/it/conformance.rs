@@ -12,6 +12,32 @@ async fn local_disk_conforms() {
     conformance(&BlobStore::open(folder.path()).await.unwrap()).await;
 }
 
+/// Slow uploads hold no thread, and no step waits for a second one.
+#[test]
+fn one_blocking_thread_serves_many_uploads() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(1).max_blocking_threads(1).enable_time().build().unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobStore::open(folder.path()).await.unwrap();
+        let bytes = sample(10, 600_000);
+        let mut stages = Vec::new();
+        for _ in 0..64 {
+            stages.push(store.stage(&StageId::random(), Algorithm::Sha256).await.unwrap());
+        }
+        for at in (0..bytes.len()).step_by(100_000) {
+            for stage in &mut stages {
+                stage.write(bytes.slice(at..at + 100_000)).await.unwrap();
+            }
+        }
+        for stage in stages {
+            store.commit(stage.verify(&Digest::sha256(&bytes)).await.unwrap()).await.unwrap();
+        }
+        put(&store, &sample(11, 20_000_000)).await;
+        assert_eq!(get(&store, &bytes).await, bytes);
+    });
+}
+
 /// Everything that a store promises. The store has to be empty.
 async fn conformance(store: &BlobStore) {
     what_was_committed_can_be_read(store).await;
