@@ -69,7 +69,9 @@ impl Choice {
     pub(crate) fn program(&self) -> anyhow::Result<Program> {
         let file = match (self.server, &self.binary) {
             (Kind::DockerRegistry, _) => PathBuf::from("docker-registry"),
-            (Kind::Berth, Some(binary)) => binary.clone(),
+            (Kind::Berth, Some(binary)) => {
+                binary.canonicalize().with_context(|| format!("cannot find {}", binary.display()))?
+            }
             (Kind::Berth, None) => build(self.release)?,
         };
         Ok(Program { kind: self.server, file })
@@ -186,6 +188,11 @@ fn build(release: bool) -> anyhow::Result<PathBuf> {
 
 fn berth(file: &Path, address: SocketAddr, launch: &Launch) -> Command {
     let mut command = Command::new(file);
+    // Settings of the person who runs this must not reach the server: neither variables nor a file in this folder.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BERTH_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(&launch.data);
     command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(&launch.data);
     command.env("BERTH_LOG_REQUESTS", "true").env("BERTH_LOG_FORMAT", "json");
     if let Some((cert, key)) = &launch.tls {
