@@ -1,7 +1,7 @@
 //! `berth serve`: joins configuration, data folder, database, blob store, registry and server, and runs them.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -110,6 +110,10 @@ async fn resolve(listen: &ListenAddress) -> Result<Vec<SocketAddr>, Failure> {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
+    }
+    if addresses.len() > 1 {
+        // `localhost` is often ::1 too where IPv6 is switched off.
+        addresses.retain(|address| UdpSocket::bind((address.ip(), 0)).is_ok());
     }
     if listen.port == 0 {
         // Each would get a port of its own, and nobody could know them all.
