@@ -40,12 +40,12 @@ pub fn select(header: Option<&str>, size: u64) -> Selection {
         }
         parts.extend(spec.within(size));
     }
-    let total = parts.iter().fold(0_u64, |total, part| total.saturating_add(part.end - part.start));
+    let total: u128 = parts.iter().map(|part| u128::from(part.end - part.start)).sum();
     match parts.len() {
         _ if asked == 0 => Selection::Whole,
         0 => Selection::Unsatisfiable,
         1 => Selection::Parts(parts),
-        _ if total > size => Selection::Whole,
+        _ if total > u128::from(size) => Selection::Whole,
         _ => Selection::Parts(parts),
     }
 }
@@ -139,6 +139,8 @@ mod tests {
         }
         assert_eq!(select(None, 10), Selection::Whole);
         assert_eq!(select(Some("bytes=0-"), 0), Selection::Unsatisfiable);
+        // Found by fuzzing: the sum of the parts must not stop at the largest number.
+        assert_eq!(select(Some("bytes=0-,0-"), u64::MAX), Selection::Whole);
     }
 
     #[test]
