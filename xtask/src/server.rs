@@ -49,7 +49,7 @@ pub(crate) struct Program {
 pub(crate) struct Launch {
     /// The folder with all of the registry's data.
     pub(crate) data: PathBuf,
-    /// Standard output and error are appended here.
+    /// Standard output and error are written here.
     pub(crate) log: PathBuf,
     /// The port to listen on; `None` takes a free one.
     pub(crate) port: Option<u16>,
@@ -88,7 +88,7 @@ impl Program {
     pub(crate) fn start(&self, launch: &Launch) -> anyhow::Result<Server> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, launch.port.map_or_else(free_port, Ok)?));
         fs::create_dir_all(&launch.data)?;
-        let log = File::options().create(true).append(true).open(&launch.log)?;
+        let log = File::create(&launch.log)?;
         let mut command = match self.kind {
             Kind::Berth => berth(&self.file, address, launch),
             Kind::DockerRegistry => docker_registry(&self.file, address, launch)?,
@@ -130,8 +130,7 @@ impl Server {
         let started = Instant::now();
         while started.elapsed() < PATIENCE {
             if let Some(status) = self.child.try_wait()? {
-                let log = fs::read_to_string(&launch.log).unwrap_or_default();
-                bail!("the server ended at once with {status}:\n{}", log.trim_end());
+                bail!("the server ended at once with {status}:\n{}", last_lines(&launch.log));
             }
             if answers(self.address, launch.tls.is_some()) {
                 return Ok(());
@@ -215,6 +214,13 @@ fn docker_registry(file: &Path, address: SocketAddr, launch: &Launch) -> anyhow:
     let mut command = Command::new(file);
     command.arg("serve").arg(path);
     Ok(command)
+}
+
+/// The end of a log, as much as is good to read in an error.
+fn last_lines(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(10)..].join("\n")
 }
 
 /// Whether something on `address` answers; over TLS an open port is enough.

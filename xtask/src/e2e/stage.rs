@@ -33,7 +33,7 @@ impl Stage {
         let scratch = folders::scratch("e2e")?;
         let launch = Launch {
             data: scratch.path().join("registry"),
-            log: scratch.path().join("registry.log"),
+            log: folders::kept("e2e")?.join("registry.log"),
             ..Launch::default()
         };
         let server = program.start(&launch)?;
