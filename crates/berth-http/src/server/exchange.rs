@@ -49,7 +49,10 @@ impl<H: Handler> Desk<H> {
         };
         finish_small(&self.pulse, &exchange.tally).await;
         let (mut parts, body) = response.into_parts();
-        if self.pulse.is_unread() && info.version < Version::HTTP_2 {
+        if info.version == Version::HTTP_2 {
+            // Has no meaning there: streams are refused, not connections.
+            parts.headers.remove(CONNECTION);
+        } else if self.pulse.is_unread() {
             parts.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         exchange.answered(&mut parts);
@@ -143,7 +146,7 @@ impl Exchange {
         if let Some(logged) = &self.logged {
             parts.headers.insert(REQUEST_ID.clone(), logged.id.to_header());
         }
-        // An answer without a body, or to HEAD, is complete with its header.
+        // An answer to HEAD is complete with its header.
         self.complete = self.method == Method::HEAD;
     }
 

@@ -99,7 +99,10 @@ impl Pulse {
             self.write_blocked.store(false, Relaxed);
         }
         if self.requests.load(Relaxed) == 0 && !self.multiplexed.load(Relaxed) {
-            self.active.store(self.clock.now(), Relaxed);
+            let now = self.clock.now();
+            self.active.store(now, Relaxed);
+            // A pipelined header that came early cannot be late while the answer before it is still on its way.
+            let _ = self.head_began.try_update(Relaxed, Relaxed, |began| (began != 0).then_some(now));
         }
     }
 

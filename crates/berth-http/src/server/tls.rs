@@ -1,7 +1,5 @@
 //! TLS: a certificate that can be exchanged while the server runs.
 
-use std::fs::Metadata;
-use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -72,6 +70,8 @@ pub(crate) struct Tls {
     pub(crate) acceptor: TlsAcceptor,
     certificates: Arc<Certificates>,
     config: TlsConfig,
+    /// The files as they were just before they were read, so that no change can slip in between.
+    read_at: Fingerprints,
 }
 
 /// The pair that new handshakes use.
@@ -87,6 +87,7 @@ impl ResolvesServerCert for Certificates {
 impl Tls {
     /// Reads the pair and prepares handshakes for HTTP/2 and HTTP/1.1.
     pub(crate) fn load(config: TlsConfig) -> Result<Tls, TlsError> {
+        let read_at = fingerprints(&config);
         let certificates = Arc::new(Certificates(RwLock::new(Arc::new(read_pair(&config)?))));
         let resolver: Arc<dyn ResolvesServerCert> = Arc::<Certificates>::clone(&certificates);
         // The provider is named here, so that no other crate's choice of a process-wide one matters.
@@ -96,51 +97,56 @@ impl Tls {
             .with_cert_resolver(resolver);
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         server.ticketer = aws_lc_rs::Ticketer::new()?;
-        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(server)), certificates, config })
+        Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(server)), certificates, config, read_at })
     }
 
     /// Exchanges the pair whenever its files change, until it is dropped. A pair that cannot be used changes nothing.
     pub(crate) async fn follow_files(&self) {
-        let mut seen = self.fingerprint().await;
+        let mut seen = self.read_at;
         let mut ticks = tokio::time::interval(self.config.reload_interval);
         loop {
             ticks.tick().await;
-            let now = self.fingerprint().await;
-            if now == seen {
-                continue;
-            }
-            seen = now;
             let config = self.config.clone();
-            let read = tokio::task::spawn_blocking(move || read_pair(&config)).await;
+            let look = move || {
+                let now = fingerprints(&config);
+                (now, (now != seen).then(|| read_pair(&config)))
+            };
+            let read = match tokio::task::spawn_blocking(look).await {
+                Ok((now, read)) => {
+                    seen = now;
+                    read
+                }
+                Err(error) => {
+                    tracing::error!(%error, "looking at the TLS certificate failed");
+                    None
+                }
+            };
             match read {
-                Ok(Ok(pair)) => {
+                Some(Ok(pair)) => {
                     *self.certificates.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
                     tracing::info!(certificate = %self.config.certificate.display(), "new TLS certificate in use");
                 }
-                Ok(Err(error)) => {
+                Some(Err(error)) => {
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(
                         error,
                         "the changed TLS certificate or key is unusable; the old pair stays in use"
                     );
                 }
-                Err(error) => tracing::error!(%error, "reading the TLS certificate failed"),
+                None => {}
             }
         }
     }
-
-    async fn fingerprint(&self) -> [Option<Fingerprint>; 2] {
-        [fingerprint(&self.config.certificate).await, fingerprint(&self.config.key).await]
-    }
 }
 
-/// What tells whether a file changed: inode, size, and time of the last change.
-type Fingerprint = (u64, u64, i64, i64);
+/// What tells whether the two files changed: inode, size, and time of the last change.
+type Fingerprints = [Option<(u64, u64, i64, i64)>; 2];
 
-async fn fingerprint(path: &Path) -> Option<Fingerprint> {
-    let metadata: io::Result<Metadata> = tokio::fs::metadata(path).await;
-    let metadata = metadata.ok()?;
-    Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+fn fingerprints(config: &TlsConfig) -> Fingerprints {
+    [&config.certificate, &config.key].map(|path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
+    })
 }
 
 fn read_pair(config: &TlsConfig) -> Result<CertifiedKey, TlsError> {

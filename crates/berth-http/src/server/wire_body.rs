@@ -63,6 +63,9 @@ impl WireBody {
             ResponseBody::Stream { pieces, .. } => wire.current = Source::Stream(pieces),
         }
         wire.advance();
+        if wire.is_end_stream() {
+            wire.exchange.complete();
+        }
         wire
     }
 
