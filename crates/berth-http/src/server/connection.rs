@@ -61,10 +61,11 @@ impl<H: Handler> Arrival<H> {
         let Ok(local) = self.stream.local_addr() else { return };
         let Some(first) = self.first_byte().await else { return };
         match (&self.tls, first == TLS_HANDSHAKE) {
-            (None, false) => self.serve_plain(local).await,
+            // Boxed, so that a connection that says nothing does not hold the memory of one that does.
+            (None, false) => Box::pin(self.serve_plain(local)).await,
             (Some(acceptor), true) => {
                 let acceptor = acceptor.clone();
-                self.serve_tls(acceptor, local).await;
+                Box::pin(self.serve_tls(acceptor, local)).await;
             }
             (None, true) => say_and_close(self.stream, TLS_ON_PLAIN, &self.site.limits).await,
             (Some(_), false) => say_and_close(self.stream, PLAIN_ON_TLS, &self.site.limits).await,
