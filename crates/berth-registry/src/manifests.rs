@@ -24,7 +24,7 @@ pub struct StoredManifest {
 pub struct PutManifest {
     /// The tag or digest in the path.
     pub reference: Reference,
-    /// The `Content-Type`, without parameters.
+    /// The `Content-Type`, without parameters; empty if there is none.
     pub media_type: String,
     /// The exact bytes.
     pub content: Bytes,
@@ -97,7 +97,7 @@ impl Registry {
                 repository: access.repository().clone(),
                 manifest: NewManifest {
                     digest: digest.clone(),
-                    media_type: put.media_type,
+                    media_type: manifest.media_type.clone(),
                     content: put.content,
                     references: edges(&manifest),
                     annotations: annotations(&manifest),
