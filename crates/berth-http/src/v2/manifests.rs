@@ -1,7 +1,5 @@
 //! `/v2/<name>/manifests/<reference>`: push, pull, tag, delete.
 
-use std::borrow::Cow;
-
 use berth_oci::media_type::essence;
 use berth_oci::{ErrorCode, Reference, RepositoryName, Tag, TagError};
 use berth_registry::{
@@ -107,7 +105,7 @@ fn further_tags(call: Call<'_>) -> Result<Vec<Tag>, ApiError> {
     Ok(tags)
 }
 
-fn parse_tag(text: &Cow<'_, str>) -> Result<Tag, ApiError> {
+fn parse_tag(text: &str) -> Result<Tag, ApiError> {
     text.parse().map_err(|error: TagError| ApiError::because(ErrorCode::TagInvalid, error.to_string()))
 }
 
