@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use berth_http::Api;
 use berth_http::health::Operations;
 use berth_http::metrics::Metrics;
 use berth_http::server::{Limits, Progress, Server, ServerConfig, TlsConfig};
@@ -66,11 +67,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let folder = DataFolder::open(&config.data).map_err(unusable_folder)?;
     let registry = wiring::open_registry(config, &folder).await?;
     let operations = operations(&registry);
-    let handler = |_request, _connection| async {
-        let mut answer = http::Response::new(berth_http::server::ResponseBody::Empty);
-        *answer.status_mut() = http::StatusCode::NOT_FOUND;
-        answer
-    };
+    let handler = Api::new(registry.clone());
     let server =
         Server::bind(server_config(config, addresses), operations, handler).map_err(cannot_listen)?;
     let janitor = tokio::spawn(registry.run_janitor());
