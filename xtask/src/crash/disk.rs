@@ -14,6 +14,8 @@ use anyhow::{Context as _, bail, ensure};
 
 /// Set in the process that was started again inside its own mount namespace.
 const INSIDE: &str = "BERTH_CRASH_NAMESPACE";
+/// The server's database in its data folder.
+const DATABASE: &str = "berth.db";
 /// The folder of a run has this and the process id as its name.
 const RUN: &str = "run-";
 /// Sparse, so only what is written takes room; XFS wants 300 MiB at least.
@@ -35,7 +37,7 @@ pub(crate) enum Filesystem {
 pub(crate) enum Layout {
     /// Everything on one filesystem.
     Shared,
-    /// Blobs and stage on a second one: the database's syncs then cannot carry along what the blobs forgot to sync.
+    /// The database on a second one: its syncs then cannot carry along what the blobs forgot to sync.
     Split,
 }
 
@@ -174,16 +176,12 @@ impl Disk {
         let mut disk = Disk { volumes: vec![first], data };
         if layout == Layout::Split {
             let second = Volume::create(folder, "second", filesystem)?;
-            // Links, not bind mounts: a rename between two bind mounts of one filesystem is refused.
+            // SQLite follows the link and keeps its log beside the real file.
             fs::create_dir(&disk.data)?;
-            for name in ["blobs", "stage"] {
-                fs::create_dir(second.mount_point.join(name))?;
-                symlink(second.mount_point.join(name), disk.data.join(name))?;
-            }
+            symlink(second.mount_point.join(DATABASE), disk.data.join(DATABASE))?;
+            File::open(&disk.data)?.sync_all()?;
+            File::open(&disk.volumes[0].mount_point)?.sync_all()?;
             disk.volumes.push(second);
-            for folder in disk.volumes.iter().map(|volume| &volume.mount_point).chain([&disk.data]) {
-                File::open(folder)?.sync_all()?;
-            }
         }
         Ok(disk)
     }
