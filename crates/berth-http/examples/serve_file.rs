@@ -1,4 +1,5 @@
-//! Serves one file at any path: `serve_file FILE [ADDRESS [CERTIFICATE KEY]]`, to measure the transport alone.
+//! Serves one file at any path, and takes any upload: `serve_file FILE [ADDRESS [CERTIFICATE KEY]]`, to measure the
+//! transport alone.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 use berth_http::health::Operations;
 use berth_http::metrics::Metrics;
 use berth_http::server::{ConnInfo, RequestBody, ResponseBody, Server, ServerConfig, TlsConfig};
+use futures_util::StreamExt;
 use http::{Request, Response};
 
 type AnyError = Box<dyn std::error::Error>;
@@ -24,9 +26,19 @@ fn main() -> Result<(), AnyError> {
 async fn serve(config: ServerConfig, path: &str) -> Result<(), AnyError> {
     let file = Arc::new(File::open(path)?);
     let len = file.metadata()?.len();
-    let handler = move |_request: Request<RequestBody>, _connection: ConnInfo| {
+    let handler = move |mut request: Request<RequestBody>, _connection: ConnInfo| {
         let file = Arc::clone(&file);
-        async move { Response::new(ResponseBody::File { file, offset: 0, len }) }
+        async move {
+            if request.body().is_end() {
+                return Response::new(ResponseBody::File { file, offset: 0, len });
+            }
+            let (mut received, mut pieces) = (0, 0);
+            while let Some(Ok(piece)) = request.body_mut().next().await {
+                received += piece.len();
+                pieces += 1;
+            }
+            Response::new(ResponseBody::from(format!("{received} bytes in {pieces} pieces\n")))
+        }
     };
     let operations = Operations::new(Metrics::new("example"), || async { Ok(()) });
     let server = Server::bind(config, operations, handler)?;
