@@ -181,7 +181,7 @@ mod tests {
     fn what_is_right_is_read() {
         let (entries, mistakes) = read(
             Path::new("berth.toml"),
-            "data = 'x'\ndelete.enabled = false\n[limits]\nconnections = 7\nmanifest_size = 1000\n",
+            "data = 'x'\ndelete.enabled = false\n[limits]\nconnections = 7\nheader_size = 1000\n",
         );
         assert!(mistakes.is_empty());
         let mut read: Vec<_> = entries.iter().map(|entry| (entry.setting.key, entry.text.as_str())).collect();
@@ -192,7 +192,7 @@ mod tests {
                 ("data", "x"),
                 ("delete.enabled", "false"),
                 ("limits.connections", "7"),
-                ("limits.manifest_size", "1000")
+                ("limits.header_size", "1000")
             ]
         );
     }

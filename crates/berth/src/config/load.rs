@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(effective.config.listen.to_string(), "c:3");
         assert_eq!(effective.config.data, Path::new("b"));
         assert_eq!(effective.config.log.level.0, "warn");
-        assert_eq!(effective.config.limits.manifest_size.0, 4 << 20);
+        assert_eq!(effective.config.limits.header_size.0, 32 << 10);
         assert_eq!(*effective.origin("listen"), Origin::Flag("listen".to_owned()));
         assert_eq!(*effective.origin("data"), Origin::Environment("BERTH_DATA".to_owned()));
         assert_eq!(*effective.origin("log.level"), Origin::File { path, line: 5 });

@@ -99,5 +99,4 @@ pub(crate) struct Limits {
     pub(crate) progress: Size,
     pub(crate) progress_window: Duration,
     pub(crate) header_size: Size,
-    pub(crate) manifest_size: Size,
 }

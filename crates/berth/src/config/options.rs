@@ -165,7 +165,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         example: "postgres://berth@db.example/berth",
         summary: "PostgreSQL server to use instead of the embedded database.",
         details: "Empty means the embedded database (SQLite) in the data folder. A password in the address is never \
-                  shown or logged.",
+                  shown or logged; give it by file or environment, since other users can see the flags of a process.",
         common: false,
         slot: |config| &mut config.database.url,
     },
@@ -277,15 +277,6 @@ pub(crate) const SETTINGS: &[Setting] = &[
         details: "",
         common: false,
         slot: |config| &mut config.limits.header_size,
-    },
-    Setting {
-        key: "limits.manifest_size",
-        default: "4MiB",
-        example: "8MiB",
-        summary: "Largest manifest.",
-        details: "Clients and other registries rely on at least 4 MiB. Blobs have no limit.",
-        common: false,
-        slot: |config| &mut config.limits.manifest_size,
     },
 ];
 

@@ -1,0 +1,50 @@
+//! The help and the completions, as people see them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::server::{berth, said};
+
+fn help(arguments: &[&str]) -> String {
+    let shown = said(&mut berth(Path::new("."), arguments));
+    assert_eq!((shown.code, shown.err.as_str()), (Some(0), ""), "{arguments:?}");
+    shown.out
+}
+
+#[test]
+fn help_is_short_and_has_examples() {
+    insta::assert_snapshot!("help", help(&["--help"]));
+    insta::assert_snapshot!("help_serve_short", help(&["serve", "-h"]));
+    insta::assert_snapshot!("help_serve", help(&["serve", "--help"]));
+    insta::assert_snapshot!("help_config", help(&["config", "--help"]));
+}
+
+#[test]
+fn the_version_is_told() {
+    assert_eq!(help(&["--version"]), format!("berth {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_slip_of_the_finger_is_answered_with_a_tip_and_exit_code_2() {
+    let refused = said(&mut berth(Path::new("."), &["serve", "--lisen", "x"]));
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.err.contains("--listen"), "{}", refused.err);
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = help(&["completions", shell]);
+        assert!(script.contains("berth") && script.contains("open-to-network"), "{shell}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut command: Command = berth(Path::new("."), &["config", "default"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), b"".as_slice()));
+}

@@ -1,0 +1,9 @@
+//! The program as people run it: the real binary, real sockets, real signals.
+
+mod client;
+mod configuration;
+mod ending;
+mod help;
+mod server;
+mod serving;
+mod start;
