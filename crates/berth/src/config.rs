@@ -13,7 +13,7 @@ mod suggest;
 mod value;
 
 pub(crate) use load::{Effective, Sources, check_file, load};
-pub(crate) use model::{Config, Log, LogFormat, SparseIndex};
+pub(crate) use model::{Config, Log, LogFormat, Sparse};
 pub(crate) use options::{SETTINGS, Setting};
 pub(crate) use reference::{example_file, page};
 pub(crate) use report::Mistakes;

@@ -9,7 +9,11 @@ use crate::failure::Failure;
 pub(crate) fn check(config: &Config, addresses: &[SocketAddr]) -> Result<(), Failure> {
     match addresses.iter().find(|address| !is_loopback(address.ip())) {
         Some(address) if !config.open_to_network => Err(refusal(config, *address)),
-        _ => Ok(()),
+        Some(address) => {
+            tracing::warn!(%address, "open to the network: everybody who can reach it may push, pull and delete");
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 

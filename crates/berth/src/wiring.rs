@@ -2,10 +2,10 @@
 
 use berth_blobs::{BlobStore, Options, StoreError};
 use berth_db::{Db, DbError};
-use berth_meta::{Meta, MetaError, SparseIndexes};
+use berth_meta::{Meta, MetaError};
 use berth_registry::{Authorizer, Policy, Registry};
 
-use crate::config::{Config, SparseIndex};
+use crate::config::{Config, Sparse};
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 
@@ -52,9 +52,10 @@ fn unusable_blobs(error: StoreError) -> Failure {
 fn policy(config: &Config) -> Policy {
     Policy {
         delete: config.delete.enabled,
-        sparse_indexes: match config.images.sparse_index {
-            SparseIndex::Allow => SparseIndexes::Allow,
-            SparseIndex::Refuse => SparseIndexes::Refuse,
+        sparse: match config.images.sparse {
+            Sparse::Refuse => berth_meta::Sparse::Refuse,
+            Sparse::Indexes => berth_meta::Sparse::Indexes,
+            Sparse::All => berth_meta::Sparse::All,
         },
         upload_expiry: config.uploads.expire,
         uploads_at_once: config.uploads.at_once as usize,

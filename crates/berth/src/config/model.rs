@@ -70,17 +70,19 @@ pub(crate) struct Uploads {
 /// `images.*`
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Images {
-    pub(crate) sparse_index: SparseIndex,
+    pub(crate) sparse: Sparse,
 }
 
-/// What happens to an index that names manifests which the repository does not have.
+/// What a manifest may name that the repository does not have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum SparseIndex {
-    /// It is stored: a copy of some platforms of a multi-platform image keeps the digest of the whole.
-    #[default]
-    Allow,
-    /// It is refused with `MANIFEST_BLOB_UNKNOWN`.
+pub(crate) enum Sparse {
+    /// Nothing: it is refused with `MANIFEST_BLOB_UNKNOWN`.
     Refuse,
+    /// Platforms of an index: a copy of some of them keeps the digest of the whole.
+    #[default]
+    Indexes,
+    /// Layers of an image too.
+    All,
 }
 
 /// `delete.*`

@@ -197,14 +197,16 @@ pub(crate) const SETTINGS: &[Setting] = &[
         slot: |config| &mut config.uploads.at_once,
     },
     Setting {
-        key: "images.sparse_index",
-        default: "allow",
+        key: "images.sparse",
+        default: "indexes",
         example: "refuse",
-        summary: "Whether a multi-platform image may lack some of its platforms.",
-        details: "`allow` lets people copy only the platforms they need and keep the digest of the whole. `refuse` \
-                  answers MANIFEST_BLOB_UNKNOWN unless every manifest that the index names is in the repository.",
+        summary: "What an image may lack when it is pushed.",
+        details: "`indexes`: a multi-platform image may lack platforms, so that people can copy only those they need \
+                  and keep the digest of the whole. `all`: an image may lack layers too, and cannot be pulled until \
+                  somebody pushes them. `refuse`: nothing may be missing. What is refused is answered with \
+                  MANIFEST_BLOB_UNKNOWN.",
         common: false,
-        slot: |config| &mut config.images.sparse_index,
+        slot: |config| &mut config.images.sparse,
     },
     Setting {
         key: "delete.enabled",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::model::{LogFormat, SparseIndex};
+use super::model::{LogFormat, Sparse};
 use super::suggest::nearest;
 
 /// What is said to a person beside "expected …", when more can be said.
@@ -351,25 +351,27 @@ impl Value for LogFormat {
     }
 }
 
-impl Value for SparseIndex {
+impl Value for Sparse {
     fn read(&mut self, text: &str) -> Result<(), Hint> {
-        *self = choose(text, &[("allow", SparseIndex::Allow), ("refuse", SparseIndex::Refuse)])?;
+        let known = [("refuse", Sparse::Refuse), ("indexes", Sparse::Indexes), ("all", Sparse::All)];
+        *self = choose(text, &known)?;
         Ok(())
     }
 
     fn literal(&self) -> String {
         quoted(match self {
-            SparseIndex::Allow => "allow",
-            SparseIndex::Refuse => "refuse",
+            Sparse::Refuse => "refuse",
+            Sparse::Indexes => "indexes",
+            Sparse::All => "all",
         })
     }
 
     fn expected(&self) -> String {
-        "\"allow\" or \"refuse\"".to_owned()
+        "\"refuse\", \"indexes\" or \"all\"".to_owned()
     }
 
     fn placeholder(&self) -> &'static str {
-        "allow|refuse"
+        "refuse|indexes|all"
     }
 }
 
