@@ -18,7 +18,7 @@ mod uploads;
 
 pub use blobs::{BlobRow, NewBlob};
 pub use error::MetaError;
-pub use manifests::{Edge, EdgeRole, ManifestRow, NewManifest, PutManifest, SparseIndexes};
+pub use manifests::{Edge, EdgeRole, ManifestRow, NewManifest, PutManifest, Sparse};
 pub use referrers::Referrer;
 pub use tags::TagMove;
 pub use time::Timestamp;

@@ -74,13 +74,15 @@ impl EdgeRole {
     }
 }
 
-/// Whether an index may name children that are not in the repository.
+/// What a manifest may name that is not in the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SparseIndexes {
-    /// They may be absent.
-    Allow,
-    /// All must be there.
+pub enum Sparse {
+    /// Nothing.
     Refuse,
+    /// Children of an index: people copy the platforms that they need, and keep the digest of the whole.
+    Indexes,
+    /// Blobs of an image too: their client has them from elsewhere, or brings them later.
+    All,
 }
 
 /// A push of one manifest.
@@ -94,8 +96,8 @@ pub struct PutManifest {
     pub tags: Vec<Tag>,
     /// Who pushes, for the history.
     pub by: String,
-    /// The policy for indexes.
-    pub sparse: SparseIndexes,
+    /// The policy for what is absent.
+    pub sparse: Sparse,
     /// When.
     pub now: Timestamp,
 }
@@ -287,15 +289,15 @@ async fn missing(
     tx: &mut Tx<'_>,
     repository: RepositoryId,
     references: &[Edge],
-    sparse: SparseIndexes,
+    sparse: Sparse,
 ) -> Result<Vec<Digest>, MetaError> {
     let mut missing = Vec::new();
     for edge in references {
         let there = match edge.role {
             EdgeRole::Mention => true,
-            EdgeRole::Blob => has_blob(tx, repository, &edge.digest).await?,
+            EdgeRole::Blob => sparse == Sparse::All || has_blob(tx, repository, &edge.digest).await?,
             EdgeRole::Child => {
-                sparse == SparseIndexes::Allow
+                sparse != Sparse::Refuse
                     || has_manifest(tx, repository, &edge.digest).await?
                     || has_blob(tx, repository, &edge.digest).await?
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use berth_db::testing::{TestDb, on_each};
 use berth_meta::{
-    Edge, EdgeRole, Meta, MetaError, NewBlob, NewManifest, PutManifest, SparseIndexes, Timestamp, UploadRow,
+    Edge, EdgeRole, Meta, MetaError, NewBlob, NewManifest, PutManifest, Sparse, Timestamp, UploadRow,
 };
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use bytes::Bytes;
@@ -61,7 +61,7 @@ fn put(repository: &str, manifest: NewManifest, tags: &[&str]) -> PutManifest {
         manifest,
         tags: tags.iter().map(|text| tag(text)).collect(),
         by: "alice".to_owned(),
-        sparse: SparseIndexes::Refuse,
+        sparse: Sparse::Refuse,
         now: NOW,
     }
 }
@@ -139,7 +139,7 @@ async fn a_manifest_needs_what_it_names_and_all_missing_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_index_takes_manifests_or_blobs_and_is_sparse_only_by_policy() {
+async fn an_index_takes_manifests_or_blobs_and_what_is_absent_is_refused_by_policy() {
     on_each(|test| async move {
         let meta = open(&test).await;
         let layer = add_blob(&meta, "a", b"layer").await;
@@ -150,8 +150,13 @@ async fn an_index_takes_manifests_or_blobs_and_is_sparse_only_by_policy() {
         let absent = Digest::sha256(b"absent");
         let mut sparse = put("a", manifest("{sparse}", &[(EdgeRole::Child, &absent)]), &[]);
         assert!(matches!(meta.put_manifest(sparse.clone()).await, Err(MetaError::ReferencesMissing { .. })));
-        sparse.sparse = SparseIndexes::Allow;
+        sparse.sparse = Sparse::Indexes;
         meta.put_manifest(sparse).await.unwrap_or_else(|error| panic!("{}: {error}", test.engine));
+        let mut image = put("a", manifest("{image}", &[(EdgeRole::Blob, &absent)]), &[]);
+        image.sparse = Sparse::Indexes;
+        assert!(matches!(meta.put_manifest(image.clone()).await, Err(MetaError::ReferencesMissing { .. })));
+        image.sparse = Sparse::All;
+        meta.put_manifest(image).await.unwrap_or_else(|error| panic!("{}: {error}", test.engine));
     })
     .await;
 }

@@ -15,7 +15,7 @@ mod uploads;
 
 pub use access::{Access, Authorizer, Caller, CatalogAccess, Delete, Pull, Push, Refusal, Right};
 pub use berth_blobs::{BlobFile, BlobStore, StoreError};
-pub use berth_meta::{Meta, MetaError, Page, SparseIndexes, TagMove};
+pub use berth_meta::{Meta, MetaError, Page, Sparse, TagMove};
 pub use blobs::{BlobBody, BlobContent, BlobReceipt, BlobStat};
 pub use error::RegistryError;
 pub use manifests::{ManifestReceipt, PutManifest, StoredManifest};
@@ -31,8 +31,8 @@ use sessions::Sessions;
 pub struct Policy {
     /// Whether tags, manifests and blobs may be deleted through the API.
     pub delete: bool,
-    /// Whether an index may name manifests that are not in the repository.
-    pub sparse_indexes: SparseIndexes,
+    /// What a manifest may name that is not in the repository.
+    pub sparse: Sparse,
     /// How long an upload may lie idle before it is forgotten.
     pub upload_expiry: Duration,
     /// Uploads that may receive bytes at the same time; more have to wait, then are refused.
@@ -43,7 +43,7 @@ impl Default for Policy {
     fn default() -> Policy {
         Policy {
             delete: true,
-            sparse_indexes: SparseIndexes::Refuse,
+            sparse: Sparse::Refuse,
             upload_expiry: Duration::from_secs(24 * 60 * 60),
             uploads_at_once: 256,
         }

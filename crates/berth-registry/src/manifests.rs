@@ -106,7 +106,7 @@ impl Registry {
                 },
                 tags: tags.clone(),
                 by: access.caller().principal().to_owned(),
-                sparse: self.policy.sparse_indexes,
+                sparse: self.policy.sparse,
                 now: Timestamp::now(),
             })
             .await?;
