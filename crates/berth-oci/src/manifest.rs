@@ -30,7 +30,8 @@ impl Manifest {
     pub const MAX_CHILDREN: usize = 1000;
     /// Most entries of `layers` or `blobs`.
     pub const MAX_LAYERS: usize = 1000;
-    /// Most bytes of all annotations together, keys and values, descriptors' included.
+    /// Most bytes of a document's own annotations together, keys and values, when it has a subject: each list of that
+    /// subject's referrers repeats them. Without a subject nobody repeats them, and the document's size is the limit.
     pub const MAX_ANNOTATIONS: usize = 256 * 1024;
 
     /// Reads a manifest as it is pushed with the header `Content-Type: content_type`.

@@ -45,10 +45,9 @@ pub(super) fn read(content_type: &str, bytes: &[u8]) -> Result<Manifest, Manifes
     let references = document.references(kind)?;
     let subject: Option<Descriptor> = document.descriptor("subject")?;
     let annotations: BTreeMap<String, String> = document.field("annotations")?.unwrap_or_default();
-    check_annotations(
-        &annotations,
-        references.iter().map(|reference| &reference.descriptor).chain(&subject),
-    )?;
+    if subject.is_some() {
+        check_annotations(&annotations)?;
+    }
     let config_type = || {
         let config = references.iter().find(|reference| reference.role == Role::Config)?;
         Some(config.descriptor.media_type.clone())
@@ -265,14 +264,8 @@ fn check_data(descriptor: &Descriptor) -> Result<(), ManifestError> {
     if matches { Ok(()) } else { Err(ManifestError::Data { digest: descriptor.digest.clone() }) }
 }
 
-fn check_annotations<'a>(
-    own: &BTreeMap<String, String>,
-    descriptors: impl Iterator<Item = &'a Descriptor>,
-) -> Result<(), ManifestError> {
-    let weigh = |map: &BTreeMap<String, String>| -> usize {
-        map.iter().map(|(key, value)| key.len() + value.len()).sum()
-    };
-    let found = weigh(own) + descriptors.map(|descriptor| weigh(&descriptor.annotations)).sum::<usize>();
+fn check_annotations(annotations: &BTreeMap<String, String>) -> Result<(), ManifestError> {
+    let found = annotations.iter().map(|(key, value)| key.len() + value.len()).sum();
     if found > Manifest::MAX_ANNOTATIONS {
         return Err(ManifestError::Annotations { found });
     }

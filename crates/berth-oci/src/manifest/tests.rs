@@ -246,13 +246,14 @@ fn lists_and_annotations_are_limited() {
     let refused = read(OCI_INDEX, &with(index(), "manifests", many(1001))).unwrap_err();
     assert!(matches!(refused, ManifestError::TooMany { field: "manifests", .. }));
 
-    let half = json!({"a": "x".repeat(Manifest::MAX_ANNOTATIONS / 2 - 1)});
-    let own = with(image(), "annotations", half.clone());
-    let layer = with(descriptor("a/b", "one"), "annotations", half);
-    let exact = with(own, "layers", json!([layer]));
+    let annotations = |length: usize| json!({ "a": "x".repeat(length - 1) });
+    let about = with(image(), "subject", descriptor(OCI_MANIFEST, "one"));
+    let exact = with(about.clone(), "annotations", annotations(Manifest::MAX_ANNOTATIONS));
     assert!(read(OCI_MANIFEST, &exact).is_ok());
-    let more = with(exact, "config", with(descriptor("a/b", "one"), "annotations", json!({"b": ""})));
+    let more = with(about, "annotations", annotations(Manifest::MAX_ANNOTATIONS + 1));
     assert!(matches!(read(OCI_MANIFEST, &more), Err(ManifestError::Annotations { .. })));
+    let alone = with(image(), "annotations", annotations(Manifest::MAX_ANNOTATIONS + 1));
+    assert!(read(OCI_MANIFEST, &alone).is_ok());
 }
 
 #[test]
