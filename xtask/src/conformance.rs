@@ -55,6 +55,9 @@ const SWITCHES: &[&str] = &[
     "DATA_SHA512",
 ];
 
+/// What berth refuses unless it is told otherwise, and the program can test: images without some of their layers.
+const SETTINGS: [(&str, &str); 1] = [("IMAGES_SPARSE", "all")];
+
 /// Options of `cargo xtask conformance`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -119,6 +122,7 @@ fn judge(program: &Path, server: &Program, specification: &str) -> anyhow::Resul
     let launch = Launch {
         data: scratch.path().join("data"),
         log: folders::kept("conformance")?.join(format!("server-{specification}.log")),
+        settings: &SETTINGS,
         ..Launch::default()
     };
     let server = server.start(&launch)?;

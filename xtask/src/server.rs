@@ -53,6 +53,8 @@ pub(crate) struct Launch {
     pub(crate) log: PathBuf,
     /// The port to listen on; `None` takes a free one.
     pub(crate) port: Option<u16>,
+    /// Settings of berth: variables without the prefix `BERTH_`, and their values.
+    pub(crate) settings: &'static [(&'static str, &'static str)],
     /// Certificate and key, PEM.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
@@ -194,6 +196,7 @@ fn berth(file: &Path, address: SocketAddr, launch: &Launch) -> Command {
     command.current_dir(&launch.data);
     command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(&launch.data);
     command.env("BERTH_LOG_REQUESTS", "true").env("BERTH_LOG_FORMAT", "json");
+    command.envs(launch.settings.iter().map(|(name, value)| (format!("BERTH_{name}"), value)));
     if let Some((cert, key)) = &launch.tls {
         command.env("BERTH_TLS_CERT", cert).env("BERTH_TLS_KEY", key);
     }
