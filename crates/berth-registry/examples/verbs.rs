@@ -64,9 +64,9 @@ fn manifest(n: usize) -> PutManifest {
     }
 }
 
-async fn run<F: Future<Output = ()> + Send>(what: &str, registry: &Registry, verb: fn(Registry, usize) -> F)
+async fn run<F>(what: &str, registry: &Registry, verb: fn(Registry, usize) -> F)
 where
-    F: 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     let began = Instant::now();
     let tasks: Vec<_> = (0..PUSHERS)
