@@ -3,7 +3,11 @@
 //! An object (a blob or manifest in a repository, a tag) is a register that pushes and deletes overwrite. A write that
 //! was acknowledged counts; one that was refused does not; one without an answer may or may not have happened. After a
 //! crash a value is allowed if its write can be the last in some order that respects time: no acknowledged write of
-//! the same object began after it had ended. Deleting a manifest also removes the tags that point at it.
+//! the same object began after it had ended. An acknowledgement that
+//! arrives after the power began to go counts as no answer: a real machine would have been silent, and here the kernel
+//! lets a sync that races with the cut return success for bytes that are lost.
+//!
+//! Deleting a manifest also removes the tags that point at it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -120,6 +124,8 @@ impl fmt::Display for Violation {
 #[derive(Default)]
 struct Book {
     clock: u64,
+    /// Whether the power began to go in this cycle.
+    dark: bool,
     operations: u64,
     histories: BTreeMap<Object, History>,
     acknowledged: BTreeMap<&'static str, u64>,
@@ -186,6 +192,7 @@ impl Ledger {
         let Operation { number, kind, objects } = operation;
         let mut book = self.book();
         let ended = book.tick();
+        let outcome = if book.dark && outcome == Outcome::Acknowledged { Outcome::Unknown } else { outcome };
         for object in objects {
             let history = book.histories.entry(object).or_default();
             match outcome {
@@ -202,6 +209,15 @@ impl Ledger {
         }
         drop(book);
         self.note(&format!("tick {ended} operation {number} {outcome:?}"));
+    }
+
+    /// From now on until [`Ledger::settle`] no acknowledgement counts: the power is about to be cut.
+    pub(crate) fn darken(&self) {
+        let mut book = self.book();
+        book.dark = true;
+        let tick = book.tick();
+        drop(book);
+        self.note(&format!("tick {tick} the power is being cut"));
     }
 
     /// How many writes of each kind were acknowledged so far.
@@ -254,6 +270,7 @@ impl Ledger {
     /// Takes what was seen as the truth from now on; the writes before are forgotten.
     pub(crate) fn settle(&self, seen: &BTreeMap<Object, Observed>) {
         let mut book = self.book();
+        book.dark = false;
         for (object, observed) in seen {
             let history = book.histories.entry(object.clone()).or_default();
             history.writes.clear();

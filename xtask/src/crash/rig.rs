@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::client::Client;
-use super::disk::{Disk, Filesystem, Layout};
+use super::disk::{Cut, Disk, Filesystem, Layout};
 use super::http::Connection;
 use super::ledger::{Ledger, Object, Outcome, Violation};
 use super::observe::{check_tag_list, observe, sha256};
@@ -106,16 +106,16 @@ impl Rig {
     /// One cycle; looks at everything that was ever written if `thorough`, else at what changed and at a sample.
     /// An error is a fault of the rig or its machine, not of the server.
     pub(crate) fn cycle(&mut self, thorough: bool) -> anyhow::Result<Findings> {
-        let sessions = match self.work_until_the_blow()? {
-            Ok(sessions) => sessions,
-            Err(violation) => return Ok(Findings::from(violation)),
-        };
         if self.inventing {
             let digest = sha256(b"never pushed");
             let blob = Object::blob(REPOSITORIES[0], &digest);
             let operation = self.ledger.begin("push small blob", vec![(blob, Some(digest))]);
             self.ledger.finish(operation, Outcome::Acknowledged);
         }
+        let sessions = match self.work_until_the_blow()? {
+            Ok(sessions) => sessions,
+            Err(violation) => return Ok(Findings::from(violation)),
+        };
         self.reboot()?;
         while self.random.chance(RELAPSE) {
             self.interrupt_recovery()?;
@@ -141,6 +141,10 @@ impl Rig {
         let pause = Duration::from_micros(random.within(100_000..400_000));
         let linger = Duration::from_micros(random.within(0..20_000));
         let (popular, reversed) = (random.next(), random.chance(50));
+        let cut = match blow {
+            Blow::Power => Some(disk.prepare_cut(reversed)?),
+            Blow::Kill => None,
+        };
         let (stop, address) = (AtomicBool::new(false), victim.address);
         std::thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
@@ -155,7 +159,7 @@ impl Rig {
                 .map(|client| scope.spawn(|| client.work(&stop)))
                 .collect();
             std::thread::sleep(pause);
-            let blow = strike(victim, disk, ledger, *blow, reversed, linger);
+            let blow = strike(victim, ledger, cut, linger);
             stop.store(true, Ordering::Relaxed);
             let open = clients.into_iter().flat_map(|client| client.join().expect("clients do not panic"));
             let sessions = open.collect();
@@ -172,10 +176,11 @@ impl Rig {
 
     /// The same blow again while the server is starting.
     fn interrupt_recovery(&mut self) -> anyhow::Result<()> {
+        let cut = self.disk.prepare_cut(false)?;
         let newborn = self.program.launch(self.disk.data(), &self.folder)?;
         std::thread::sleep(Duration::from_micros(self.random.within(0..60_000)));
         if self.blow == Blow::Power {
-            self.disk.cut(false)?;
+            cut.now()?;
         }
         drop(newborn);
         self.ledger.note("the recovery is interrupted");
@@ -218,26 +223,21 @@ impl Rig {
 /// Cuts the power and kills, or only kills. Returns a violation if the server had ended by itself before.
 fn strike(
     victim: &mut Victim,
-    disk: &Disk,
     ledger: &Ledger,
-    blow: Blow,
-    reversed: bool,
+    cut: Option<Cut>,
     linger: Duration,
 ) -> anyhow::Result<Option<Violation>> {
     if let Some(status) = victim.ended()? {
         return Ok(Some(Violation(format!("the server ended by itself with {status}"))));
     }
-    ledger.note(&format!("{blow:?}"));
-    let cut = match blow {
-        Blow::Power => disk.cut(reversed),
-        Blow::Kill => Ok(()),
-    };
-    if blow == Blow::Power {
+    if let Some(cut) = cut {
+        ledger.darken();
+        cut.now()?;
         ledger.note("the power is cut");
-        // The clients go on: a server that cannot write any more must not say that it did.
+        // The clients go on, to see what a server does to its data when it cannot write any more.
         std::thread::sleep(linger);
     }
     victim.kill();
     ledger.note("the server is killed");
-    cut.map(|()| None)
+    Ok(None)
 }

@@ -133,3 +133,19 @@ fn an_undone_deletion_is_reported_also_in_a_later_cycle() {
     let back = ledger.judge(&BTreeMap::from([(blob.clone(), Observed::Serves("sha256:1".into()))]));
     assert_eq!(back.len(), 1);
 }
+
+#[test]
+fn an_acknowledgement_after_the_power_began_to_go_counts_as_none() {
+    let (ledger, tag) = (ledger(), Object::tag("a", "latest"));
+    write(&ledger, &tag, "before", Outcome::Acknowledged);
+    let across = begin(&ledger, &tag, "across");
+    ledger.darken();
+    ledger.finish(across, Outcome::Acknowledged);
+    write(&ledger, &tag, "after", Outcome::Acknowledged);
+    write(&ledger, &tag, "refused", Outcome::Refused);
+    assert_eq!(allowed(&ledger, &tag), set(&["before", "across", "after"]));
+
+    ledger.settle(&BTreeMap::from([(tag.clone(), Observed::Absent)]));
+    write(&ledger, &tag, "next", Outcome::Acknowledged);
+    assert_eq!(allowed(&ledger, &tag), set(&["next"]));
+}
