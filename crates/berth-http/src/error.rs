@@ -37,7 +37,8 @@ impl ApiError {
 
     /// The method is not one of this path.
     pub(crate) fn method_not_allowed(method: &http::Method, allowed: &'static str) -> ApiError {
-        let detail = json!({ "reason": "this path knows other methods", "method": method.as_str(), "allowed": allowed });
+        let reason = "this path knows other methods";
+        let detail = json!({ "reason": reason, "method": method.as_str(), "allowed": allowed });
         ApiError::new(ErrorCode::Unsupported, detail).with(ALLOW, HeaderValue::from_static(allowed))
     }
 

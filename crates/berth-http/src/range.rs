@@ -3,13 +3,16 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
+use berth_oci::ErrorCode;
 use berth_oci::range::{Selection, select};
 use berth_registry::BlobBody;
-use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, RANGE};
 
+use serde_json::json;
+
 use crate::answer::{Answer, Describe, full};
+use crate::error::ApiError;
 use crate::headers;
 use crate::identity::Identity;
 use crate::server::{Part, ResponseBody};
@@ -25,18 +28,24 @@ pub(crate) fn wanted(headers: &HeaderMap, identity: &Identity, size: u64) -> Sel
     }
 }
 
-/// The answer to a GET: 200 with all, 206 with parts, or 416.
-pub(crate) fn send(content: &BlobBody, size: u64, selection: Selection) -> Answer {
+/// The answer to a GET: 200 with all of it, or 206 with parts.
+///
+/// # Errors
+/// 416 if nothing of what is wanted exists.
+pub(crate) fn send(content: &BlobBody, size: u64, selection: Selection) -> Result<Answer, ApiError> {
     match selection {
-        Selection::Whole => full(StatusCode::OK, part(content, 0..size)).with(CONTENT_TYPE, OCTETS),
-        Selection::Parts(parts) => match <[_; 1]>::try_from(parts) {
+        Selection::Whole => Ok(full(StatusCode::OK, part(content, 0..size)).with(CONTENT_TYPE, OCTETS)),
+        Selection::Parts(parts) => Ok(match <[_; 1]>::try_from(parts) {
             Ok([range]) => full(StatusCode::PARTIAL_CONTENT, part(content, range.clone()))
                 .with(CONTENT_TYPE, OCTETS)
                 .with(CONTENT_RANGE, headers::value(content_range(&range, size))),
             Err(parts) => multipart(content, size, parts),
-        },
-        Selection::Unsatisfiable => full(StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new())
-            .with(CONTENT_RANGE, headers::value(format!("bytes */{size}"))),
+        }),
+        Selection::Unsatisfiable => {
+            let detail = json!({ "reason": "the range lies behind the end of the blob", "size": size });
+            let refusal = ApiError::new(ErrorCode::RangeInvalid, detail);
+            Err(refusal.with(CONTENT_RANGE, headers::value(format!("bytes */{size}"))))
+        }
     }
 }
 
@@ -92,6 +101,8 @@ impl From<Part> for ResponseBody {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn text(answer: &Answer) -> String {
@@ -110,14 +121,14 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    fn send(range: Option<&str>) -> Answer {
+    fn send(range: Option<&str>) -> Result<Answer, ApiError> {
         let content = BlobBody::Inline(Bytes::from_static(b"0123456789"));
         super::send(&content, 10, select(range, 10))
     }
 
     #[test]
     fn one_part_is_bare() {
-        let answer = send(Some("bytes=2-4"));
+        let answer = send(Some("bytes=2-4")).unwrap();
         assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT);
         assert_eq!(answer.headers()[CONTENT_RANGE], "bytes 2-4/10");
         assert_eq!(text(&answer), "234");
@@ -125,7 +136,7 @@ mod tests {
 
     #[test]
     fn several_parts_are_framed() {
-        let answer = send(Some("bytes=0-1,-1"));
+        let answer = send(Some("bytes=0-1,-1")).unwrap();
         let kind = answer.headers()[CONTENT_TYPE].to_str().unwrap();
         let boundary = kind.strip_prefix("multipart/byteranges; boundary=").expect("a boundary");
         let head = "Content-Type: application/octet-stream\r\nContent-Range: bytes";
@@ -144,9 +155,9 @@ mod tests {
 
     #[test]
     fn nothing_of_it_and_all_of_it() {
-        let answer = send(Some("bytes=10-"));
+        let answer = send(Some("bytes=10-")).unwrap_err().into_answer();
         assert_eq!(answer.status(), StatusCode::RANGE_NOT_SATISFIABLE);
         assert_eq!(answer.headers()[CONTENT_RANGE], "bytes */10");
-        assert_eq!(text(&send(None)), "0123456789");
+        assert_eq!(text(&send(None).unwrap()), "0123456789");
     }
 }

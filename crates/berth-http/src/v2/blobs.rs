@@ -29,7 +29,7 @@ pub(super) async fn get(call: Call<'_>, name: &RepositoryName, digest: &Digest) 
             empty(StatusCode::NOT_MODIFIED)
         } else {
             let selection = range::wanted(call.headers, &identity, blob.size);
-            range::send(&blob.body, blob.size, selection)
+            range::send(&blob.body, blob.size, selection)?
         }
     };
     Ok(identity
