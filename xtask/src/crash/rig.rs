@@ -141,10 +141,7 @@ impl Rig {
         let pause = Duration::from_micros(random.within(100_000..400_000));
         let linger = Duration::from_micros(random.within(0..20_000));
         let (popular, reversed) = (random.next(), random.chance(50));
-        let cut = match blow {
-            Blow::Power => Some(disk.prepare_cut(reversed)?),
-            Blow::Kill => None,
-        };
+        let cut = prepare(*blow, disk, reversed)?;
         let (stop, address) = (AtomicBool::new(false), victim.address);
         std::thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
@@ -176,12 +173,10 @@ impl Rig {
 
     /// The same blow again while the server is starting.
     fn interrupt_recovery(&mut self) -> anyhow::Result<()> {
-        let cut = self.disk.prepare_cut(false)?;
+        let cut = prepare(self.blow, &self.disk, self.random.chance(50))?;
         let newborn = self.program.launch(self.disk.data(), &self.folder)?;
         std::thread::sleep(Duration::from_micros(self.random.within(0..60_000)));
-        if self.blow == Blow::Power {
-            cut.now()?;
-        }
+        cut.map_or(Ok(()), Cut::now)?;
         drop(newborn);
         self.ledger.note("the recovery is interrupted");
         self.reboot()
@@ -217,6 +212,13 @@ impl Rig {
                 Err(violation) => findings.violations.push(violation),
             }
         }
+    }
+}
+
+fn prepare(blow: Blow, disk: &Disk, reversed: bool) -> anyhow::Result<Option<Cut>> {
+    match blow {
+        Blow::Power => disk.prepare_cut(reversed).map(Some),
+        Blow::Kill => Ok(None),
     }
 }
 
