@@ -135,7 +135,7 @@ impl Running {
 
     fn last_words(&self) -> String {
         let log = fs::read_to_string(self.data.with_extension("log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().rev().take(5).collect();
+        let lines: Vec<&str> = log.lines().rev().take(10).collect();
         format!("its last words: {}", lines.into_iter().rev().collect::<Vec<_>>().join("\n"))
     }
 }
@@ -161,7 +161,7 @@ fn berth_command(berth: &Path, address: SocketAddr, data: &Path) -> Command {
 
 fn docker_registry_command(address: SocketAddr, data: &Path) -> anyhow::Result<Command> {
     let config = format!(
-        "version: 0.1\nlog: {{level: fatal, accesslog: {{disabled: true}}}}\nstorage:\n  cache: {{blobdescriptor: inmemory}}\n  \
+        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage:\n  cache: {{blobdescriptor: inmemory}}\n  \
          filesystem: {{rootdirectory: \"{}\"}}\n  delete: {{enabled: true}}\nhttp: {{addr: \"{address}\"}}\n",
         data.display()
     );
