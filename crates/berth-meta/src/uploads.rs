@@ -34,17 +34,23 @@ impl Meta {
         });
     }
 
-    /// Notes that bytes came, so that the session does not expire.
-    pub fn touch_upload_later(&self, id: &str, now: Timestamp) {
-        let id = id.to_owned();
-        self.db.write_later(move |mut tx| {
-            let id = id.clone();
-            Box::pin(async move {
-                tx.execute("UPDATE uploads SET touched_at = $2 WHERE id = $1", params![&id, now.0])
-                    .await
-                    .map(|_| ())
+    /// Notes that bytes came, and comes back when the session is sure to be found again after a restart.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn save_upload(&self, upload: UploadRow) -> Result<(), MetaError> {
+        let sql = "INSERT INTO uploads (id, repository, principal, algorithm, created_at, touched_at)
+             VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (id) DO UPDATE SET touched_at = excluded.touched_at";
+        self.db
+            .write(move |mut tx| {
+                let u = upload.clone();
+                Box::pin(async move {
+                    let values = params![&u.id, &u.repository, &u.principal, &u.algorithm, u.touched_at.0];
+                    tx.execute(sql, values).await?;
+                    Ok(())
+                })
             })
-        });
+            .await
     }
 
     /// Finds a session by its id, within the repository and for the principal that it belongs to.

@@ -347,6 +347,12 @@ async fn an_upload_belongs_to_a_repository_and_a_principal() {
             assert!(matches!(other, Err(MetaError::UploadUnknown)));
         }
         assert_eq!(meta.idle_uploads(NOW, 10).await.unwrap(), []);
+        meta.save_upload(UploadRow { touched_at: NOW.plus(HOUR / 2), ..upload.clone() }).await.unwrap();
+        assert_eq!(
+            meta.idle_uploads(NOW.plus(HOUR / 4), 10).await.unwrap(),
+            [],
+            "a touched session is not idle"
+        );
         assert_eq!(meta.idle_uploads(NOW.plus(HOUR), 10).await.unwrap().len(), 1);
         meta.remove_upload(&upload.id).await.unwrap();
         assert!(!meta.upload_exists(&upload.id).await.unwrap());

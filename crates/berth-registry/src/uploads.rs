@@ -77,13 +77,7 @@ impl Registry {
         algorithm: Option<Algorithm>,
     ) -> Result<UploadStatus, RegistryError> {
         let session = self.new_session(access, algorithm.unwrap_or(Algorithm::Sha256)).await?;
-        self.meta.add_upload_later(UploadRow {
-            id: session.id.to_string(),
-            repository: session.repository.to_string(),
-            principal: session.principal.clone(),
-            algorithm: session.algorithm.to_string(),
-            touched_at: Timestamp::now(),
-        });
+        self.meta.add_upload_later(row(&session));
         let session = self.sessions.insert(session);
         Ok(UploadStatus { id: session.id, length: 0 })
     }
@@ -256,8 +250,8 @@ impl Registry {
         session.set_length(stage.len());
         session.touch();
         *slot = Slot::Open(stage);
-        self.meta.touch_upload_later(&session.id.to_string(), Timestamp::now());
-        Ok(())
+        // What this request is answered is true after a restart as well.
+        Ok(self.meta.save_upload(row(session)).await?)
     }
 
     /// After a failed request: what came before a cut counts, but a store that failed ends the session.
@@ -310,6 +304,17 @@ impl Registry {
         self.sessions.remove(&session.id);
         self.blobs.discard(session.id.stage()).await?;
         Ok(self.meta.remove_upload(&session.id.to_string()).await?)
+    }
+}
+
+/// What is remembered of a session.
+fn row(session: &Session) -> UploadRow {
+    UploadRow {
+        id: session.id.to_string(),
+        repository: session.repository.to_string(),
+        principal: session.principal.clone(),
+        algorithm: session.algorithm.to_string(),
+        touched_at: Timestamp::now(),
     }
 }
 
