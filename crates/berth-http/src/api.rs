@@ -7,11 +7,13 @@ use futures_util::StreamExt;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
+use prometheus_client::metrics::gauge::Gauge;
 use serde_json::json;
 
 use crate::answer::{Answer, Describe, json};
 use crate::error::ApiError;
 use crate::headers::{API_VERSION, DOCKER_API_VERSION, NOSNIFF};
+use crate::metrics::Metrics;
 use crate::server::{ConnInfo, Handler, RequestBody, ResponseBody, RouteKind};
 use crate::v2;
 
@@ -22,12 +24,21 @@ const STANDALONE: HeaderName = HeaderName::from_static("x-docker-registry-standa
 #[derive(Clone)]
 pub struct Api {
     registry: Registry,
+    /// There are no accounts yet: whoever reaches the address is the same person.
+    anonymous: Caller,
+    uploads: Gauge,
 }
 
 impl Api {
     /// The API of `registry`.
     pub fn new(registry: Registry) -> Api {
-        Api { registry }
+        Api { registry, anonymous: Caller::anonymous(), uploads: Gauge::default() }
+    }
+
+    /// Shows the uploads under way in `metrics`.
+    pub fn counted(mut self, metrics: &Metrics) -> Api {
+        self.uploads = metrics.uploads_active().clone();
+        self
     }
 
     /// Answers one request; its body is any stream of byte pieces. Errors are answers too.
@@ -40,9 +51,7 @@ impl Api {
         let body = body.map(|piece| piece.map_err(|error| BodyError(Box::new(error))));
         let answer = match head.uri.path() {
             path if path == "/v2" || path.starts_with("/v2/") => {
-                // There are no accounts yet: whoever reaches the address is the same person.
-                let caller = Caller::anonymous();
-                let call = v2::Call::new(&self.registry, &caller, &head);
+                let call = v2::Call::new(&self.registry, &self.anonymous, &self.uploads, &head);
                 v2::answer(call, body).await.with(DOCKER_API_VERSION, API_VERSION)
             }
             "/v1/_ping" => ping(&head),

@@ -63,6 +63,8 @@ pub(crate) fn next_link(path: &str, parameters: &[(&str, &str)]) -> HeaderValue 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn wanted(query: &str) -> Option<(usize, Option<String>)> {
@@ -79,6 +81,27 @@ mod tests {
         assert_eq!(wanted("n=99999999999999999999999999"), Some((1000, None)));
         for query in ["n=abc", "n=-1", "n=", "n", "n=+5", "n=1e3"] {
             assert_eq!(wanted(query), None, "{query}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_page_begins_where_the_last_one_ended(n in 1..1000_usize, last in ".{1,40}", filter in ".{0,40}") {
+            let link = next_link("/v2/a/tags/list", &[("n", &n.to_string()), ("last", &last), ("x", &filter)]);
+            let target = link.to_str().unwrap().strip_prefix('<').unwrap().split('>').next().unwrap();
+            let uri: http::Uri = target.parse().unwrap();
+            let (path, query) = crate::query::split(&uri);
+            prop_assert_eq!(path, "/v2/a/tags/list");
+            let wanted = Wanted::read(query, 1000).unwrap();
+            prop_assert_eq!((wanted.limit, wanted.after.as_deref()), (n, Some(last.as_str())));
+            prop_assert_eq!(query.all("x").next().unwrap(), filter);
+        }
+
+        #[test]
+        fn any_query_is_read_or_refused(query in any::<String>()) {
+            if let Ok(wanted) = Wanted::read(Query(&query), 1000) {
+                prop_assert!(wanted.limit <= 1000);
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use berth_registry::{Access, Body, Caller, Registry, Right};
 use http::header::{AsHeaderName, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use prometheus_client::metrics::gauge::Gauge;
 
 use crate::answer::Answer;
 use crate::error::ApiError;
@@ -27,6 +28,7 @@ mod uploads;
 pub(crate) struct Call<'a> {
     registry: &'a Registry,
     caller: &'a Caller,
+    uploads: &'a Gauge,
     method: &'a Method,
     headers: &'a HeaderMap,
     path: &'a str,
@@ -34,9 +36,14 @@ pub(crate) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn new(registry: &'a Registry, caller: &'a Caller, head: &'a Parts) -> Call<'a> {
+    pub(crate) fn new(
+        registry: &'a Registry,
+        caller: &'a Caller,
+        uploads: &'a Gauge,
+        head: &'a Parts,
+    ) -> Call<'a> {
         let (path, query) = split(&head.uri);
-        Call { registry, caller, method: &head.method, headers: &head.headers, path, query }
+        Call { registry, caller, uploads, method: &head.method, headers: &head.headers, path, query }
     }
 
     /// Decides whether the caller may do `R` in a repository.

@@ -7,6 +7,7 @@ use berth_oci::{Algorithm, ChunkRange, Digest, ErrorCode, RepositoryName};
 use berth_registry::{Access, BlobReceipt, Body, Pull, Push, RegistryError, UploadId, UploadStatus};
 use http::StatusCode;
 use http::header::{CONTENT_RANGE, HeaderValue, LOCATION, RANGE};
+use prometheus_client::metrics::gauge::Gauge;
 use serde_json::json;
 
 use super::Call;
@@ -32,6 +33,7 @@ pub(super) async fn post(call: Call<'_>, name: &RepositoryName, body: impl Body)
         }
     } else if let Some(text) = call.query.get("digest") {
         let digest = parse_digest(&text)?;
+        let _counted = Receiving::begin(call);
         let receipt = call.registry.put_blob(&access, body, &digest).await?;
         return Ok(created(name, &receipt));
     }
@@ -65,6 +67,7 @@ pub(super) async fn patch(
 ) -> Result<Answer, ApiError> {
     let (id, range) = (parse_id(id)?, chunk_range(call)?);
     let access = call.access::<Push>(name)?;
+    let _counted = Receiving::begin(call);
     let appended = call.registry.append_upload(&access, &id, range, body).await;
     let status = appended.map_err(|error| refused(name, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &status))
@@ -84,6 +87,7 @@ pub(super) async fn put(
     };
     let digest = parse_digest(&digest)?;
     let access = call.access::<Push>(name)?;
+    let _counted = Receiving::begin(call);
     let finished = call.registry.finish_upload(&access, &id, range, body, &digest).await;
     let receipt = finished.map_err(|error| refused(name, error))?;
     Ok(created(name, &receipt))
@@ -103,6 +107,22 @@ pub(super) async fn delete(call: Call<'_>, name: &RepositoryName, id: &str) -> R
     let access = call.access::<Push>(name)?;
     call.registry.cancel_upload(&access, &id).await?;
     Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Shows a request in the metrics while its body comes in; however it ends.
+struct Receiving<'a>(&'a Gauge);
+
+impl<'a> Receiving<'a> {
+    fn begin(call: Call<'a>) -> Receiving<'a> {
+        call.uploads.inc();
+        Receiving(call.uploads)
+    }
+}
+
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// Where an upload stands and where it goes on.

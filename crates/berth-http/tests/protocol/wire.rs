@@ -1,5 +1,7 @@
 //! The handler and the transport together, over a socket: what only shows in the bytes of HTTP.
 
+use std::time::Duration;
+
 use berth_http::health::Operations;
 use berth_http::metrics::Metrics;
 use berth_http::server::{Server, ServerConfig};
@@ -10,10 +12,11 @@ use tokio::net::TcpStream;
 use crate::support::{Rig, digest_of, noise};
 
 /// A connection to a server for the registry of `rig`, which ends with the test.
-async fn connect(rig: &Rig) -> BufStream<TcpStream> {
-    let operations = Operations::new(Metrics::new("test"), || async { Ok(()) });
+async fn connect(rig: &Rig, metrics: &Metrics) -> BufStream<TcpStream> {
+    let operations = Operations::new(metrics.clone(), || async { Ok(()) });
     let config = ServerConfig::new(([127, 0, 0, 1], 0).into());
-    let server = Server::bind(config, operations, rig.api().clone()).expect("the server starts");
+    let api = rig.api().clone().counted(metrics);
+    let server = Server::bind(config, operations, api).expect("the server starts");
     let address = server.local_addr();
     tokio::spawn(server.serve(std::future::pending(), std::future::pending()));
     BufStream::new(TcpStream::connect(address).await.expect("a connection"))
@@ -37,6 +40,16 @@ async fn header(connection: &mut BufStream<TcpStream>) -> Vec<String> {
     }
 }
 
+/// Waits until so many uploads are shown.
+async fn uploads(metrics: &Metrics, count: i64) {
+    let shown = async {
+        while metrics.uploads_active().get() != count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), shown).await.expect("the metric follows");
+}
+
 #[track_caller]
 fn expect(header: &[String], lines: &[&str]) {
     for line in lines {
@@ -49,7 +62,8 @@ async fn answers_without_a_body_keep_the_connection_in_step() {
     let rig = Rig::new().await;
     let manifest = rig.push_image("a", "1", 1).await;
     let layer = rig.push_blob("a", &noise(7, 300_000)).await;
-    let mut connection = connect(&rig).await;
+    let metrics = Metrics::new("test");
+    let mut connection = connect(&rig, &metrics).await;
     let length = format!("content-length: {}", manifest.len());
     let digest = format!("docker-content-digest: {}", digest_of(&manifest));
 
@@ -92,16 +106,21 @@ async fn a_blob_of_unknown_length_comes_in_and_parts_of_it_go_out() {
     let content = noise(3, 400_000);
     let digest = digest_of(&content);
     let at = rig.open_upload("a").await;
-    let mut connection = connect(&rig).await;
+    let metrics = Metrics::new("test");
+    let mut connection = connect(&rig, &metrics).await;
     send(&mut connection, format!("PATCH {at} HTTP/1.1\r\nHost: r\r\nTransfer-Encoding: chunked\r\n\r\n"))
         .await;
-    for piece in content.chunks(33_333) {
+    for (n, piece) in content.chunks(33_333).enumerate() {
+        if n == 1 {
+            uploads(&metrics, 1).await;
+        }
         send(&mut connection, format!("{:x}\r\n", piece.len())).await;
         send(&mut connection, piece).await;
         send(&mut connection, "\r\n").await;
     }
     send(&mut connection, "0\r\n\r\n").await;
     expect(&header(&mut connection).await, &["http/1.1 202 accepted", "range: 0-399999"]);
+    uploads(&metrics, 0).await;
     let close = format!("PUT {at}?digest={digest} HTTP/1.1\r\nHost: r\r\nContent-Length: 0\r\n\r\n");
     send(&mut connection, close).await;
     expect(
@@ -136,7 +155,8 @@ async fn a_blob_of_unknown_length_comes_in_and_parts_of_it_go_out() {
 #[tokio::test]
 async fn a_manifest_that_is_too_large_is_refused_before_it_is_sent() {
     let rig = Rig::new().await;
-    let mut connection = connect(&rig).await;
+    let metrics = Metrics::new("test");
+    let mut connection = connect(&rig, &metrics).await;
     let head = format!(
         "PUT /v2/a/manifests/1 HTTP/1.1\r\nHost: r\r\nContent-Type: {OCI_MANIFEST}\r\n\
          Content-Length: 4194305\r\nExpect: 100-continue\r\n\r\n"
