@@ -67,7 +67,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let folder = DataFolder::open(&config.data).map_err(unusable_folder)?;
     let registry = wiring::open_registry(config, &folder).await?;
     let operations = operations(&registry);
-    let handler = Api::new(registry.clone());
+    let handler = Api::new(registry.clone()).counted(operations.metrics());
     let server =
         Server::bind(server_config(config, addresses), operations, handler).map_err(cannot_listen)?;
     let janitor = tokio::spawn(registry.run_janitor());
