@@ -3,10 +3,11 @@
 use berth_oci::{ErrorCode, RouteError};
 use berth_registry::{Refusal, RegistryError};
 use http::StatusCode;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue, RETRY_AFTER};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, Describe, full};
+use crate::answer::{Answer, Describe, json};
 use crate::headers::NO_STORE;
 
 /// What clients are told to wait when there is too much at once, in seconds.
@@ -21,6 +22,19 @@ pub(crate) struct ApiError {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the log.
     source: Option<RegistryError>,
+}
+
+/// The body of an error ("Error Codes").
+#[derive(Serialize)]
+struct Errors<'a> {
+    errors: [Entry<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    code: &'static str,
+    message: &'static str,
+    detail: &'a Value,
 }
 
 impl ApiError {
@@ -70,12 +84,9 @@ impl ApiError {
         } else {
             tracing::debug!(code = self.code.code(), detail = %self.detail, "a request was refused");
         }
-        let body = json!({
-            "errors": [{ "code": self.code.code(), "message": self.code.message(), "detail": self.detail }]
-        });
-        let mut answer = full(status, body.to_string())
-            .with(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .with(CACHE_CONTROL, NO_STORE);
+        let (code, message) = (self.code.code(), self.code.message());
+        let document = Errors { errors: [Entry { code, message, detail: &self.detail }] };
+        let mut answer = json(status, &document).with(CACHE_CONTROL, NO_STORE);
         if status == StatusCode::TOO_MANY_REQUESTS {
             answer = answer.with(RETRY_AFTER, PATIENCE);
         }
@@ -105,6 +116,8 @@ impl From<RouteError> for ApiError {
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+
     use super::*;
     use crate::server::ResponseBody;
 

@@ -373,3 +373,18 @@ async fn unknown_paths_are_json_too() {
     }
     get("/v2/a/b/c").send(&rig).await.expect_error(404, "NOT_FOUND");
 }
+
+#[tokio::test]
+async fn a_full_disk_refuses_blobs_and_says_so() {
+    let rig = Rig::full().await;
+    let content = noise(1, LARGE);
+    let digest = digest_of(&content);
+    let at_once = post(format!("/v2/a/blobs/uploads/?digest={digest}")).body(&content).send(&rig).await;
+    let detail = at_once.expect_error(503, "UNAVAILABLE").json()["errors"][0]["detail"].to_string();
+    assert!(detail.contains("full"), "{detail}");
+    // It is said before the client sends anything.
+    post("/v2/a/blobs/uploads/").send(&rig).await.expect_error(503, "UNAVAILABLE");
+    head(format!("/v2/a/blobs/{digest}")).send(&rig).await.expect_status(404);
+    assert_eq!(rig.files(), 0);
+    get("/v2/").send(&rig).await.expect_status(200);
+}

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use berth_blobs::Options;
 use berth_db::Db;
 use berth_http::Api;
 use berth_http::server::{Part, ResponseBody};
@@ -32,6 +33,15 @@ impl Rig {
     pub(crate) async fn with(policy: Policy) -> Rig {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let api = open(folder.path(), policy).await;
+        Rig { api, folder }
+    }
+
+    /// A registry whose disk is as good as full.
+    pub(crate) async fn full() -> Rig {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = Options { reserve: u64::MAX };
+        let blobs = BlobStore::open_with(folder.path(), options).await.expect("a blob store");
+        let api = join(folder.path(), blobs, Policy::default()).await;
         Rig { api, folder }
     }
 
@@ -95,8 +105,12 @@ impl Rig {
 }
 
 async fn open(folder: &Path, policy: Policy) -> Api {
-    let db = Db::open_sqlite(&folder.join("berth.db")).await.expect("a database");
     let blobs = BlobStore::open(folder).await.expect("a blob store");
+    join(folder, blobs, policy).await
+}
+
+async fn join(folder: &Path, blobs: BlobStore, policy: Policy) -> Api {
+    let db = Db::open_sqlite(&folder.join("berth.db")).await.expect("a database");
     let meta = Meta::open(db).await.expect("a schema");
     Api::new(Registry::new(meta, blobs, Authorizer::open(), policy))
 }
