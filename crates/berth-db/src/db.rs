@@ -96,6 +96,18 @@ impl Db {
         }
     }
 
+    /// The number of the present state of the rows, if that can be known without asking: an answer that was read under
+    /// an epoch is right as long as [`Db::epoch`] gives the same.
+    ///
+    /// The embedded engine changes it with every commit, before anybody hears of the commit. Between the two, and on
+    /// an engine that others write to as well, there is none.
+    pub fn epoch(&self) -> Option<u64> {
+        match &*self.0 {
+            Engine::Sqlite(engine) => engine.epoch(),
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// Answers if the database can be read and still accepts writes.
     ///
     /// # Errors

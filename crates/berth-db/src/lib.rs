@@ -1,6 +1,6 @@
 //! Rows behind one handle: SQLite for a single server, PostgreSQL for several, one set of queries for both.
 //!
-//! A caller writes a transaction once, as an async function over a [`Tx`], with `$1`-style parameters and the three
+//! A caller writes a transaction once, as an async function over a [`Tx`], with `?1`-style parameters and the three
 //! value types that both engines share (64-bit integer, text, bytes). On SQLite the statements run on the writer's
 //! thread, and many waiting transactions share one fsync; on PostgreSQL they run on a pooled connection under
 //! serializable isolation and are repeated when the database asks for it. Callers cannot tell which.
@@ -14,7 +14,7 @@
 //!     .write(|mut tx| {
 //!         Box::pin(async move {
 //!             let row = tx
-//!                 .query_one("INSERT INTO counters VALUES ($1, 1) ON CONFLICT (name) DO UPDATE SET n = counters.n + 1 RETURNING n", params!["pushes"])
+//!                 .query_one("INSERT INTO counters VALUES (?1, 1) ON CONFLICT (name) DO UPDATE SET n = counters.n + 1 RETURNING n", params!["pushes"])
 //!                 .await?;
 //!             row.get::<i64>(0)
 //!         })

@@ -45,7 +45,7 @@ async fn apply(db: &Db, migration: &'static Migration) -> Result<(), DbError> {
             for statement in text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
                 tx.execute(statement.trim_end_matches(';'), &[]).await?;
             }
-            let sql = "INSERT INTO schema_migrations (version, name) VALUES ($1, $2)";
+            let sql = "INSERT INTO schema_migrations (version, name) VALUES (?1, ?2)";
             tx.execute(sql, params![migration.version, migration.name]).await.map(|_| ())
         })
     })

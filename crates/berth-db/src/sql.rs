@@ -1,7 +1,7 @@
 //! One text of SQL, two engines: parameters and column types are spelled for each.
 //!
-//! Statements use `$1, $2, …`. SQLite reads `$1` as a *named* parameter and numbers it by first appearance, so it gets
-//! `?1` instead. Schemas use three words of our own for column types:
+//! Statements use `?1, ?2, …`, which SQLite takes as they are (`$1` would be a *named* parameter to it, numbered by first
+//! appearance). PostgreSQL gets `$1`. Schemas use three words of our own for column types:
 //!
 //! | word | meaning | SQLite | PostgreSQL |
 //! |---|---|---|---|
@@ -9,8 +9,8 @@
 //! | `KEY` before a comma, bracket or constraint | text that is compared and sorted by its bytes | `TEXT` | `TEXT COLLATE "C"` |
 //! | `BYTES` | byte string | `BLOB` | `BYTEA` |
 
-/// Rewrites `$n` to `?n`, leaving string literals alone.
-pub(crate) fn for_sqlite(sql: &str) -> String {
+/// Rewrites `?n` to `$n`, leaving string literals alone.
+pub(crate) fn for_postgres(sql: &str) -> String {
     let mut quoted = false;
     sql.chars()
         .map(|c| match c {
@@ -18,7 +18,7 @@ pub(crate) fn for_sqlite(sql: &str) -> String {
                 quoted = !quoted;
                 c
             }
-            '$' if !quoted => '?',
+            '?' if !quoted => '$',
             _ => c,
         })
         .collect()
@@ -65,11 +65,11 @@ pub(crate) fn schema(sql: &str, dialect: Dialect) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dialect, for_sqlite, schema};
+    use super::{Dialect, for_postgres, schema};
 
     #[test]
     fn parameters_keep_their_numbers() {
-        assert_eq!(for_sqlite("SELECT $2, $1, '$1'"), "SELECT ?2, ?1, '$1'");
+        assert_eq!(for_postgres("SELECT ?2, ?1, '?1'"), "SELECT $2, $1, '?1'");
     }
 
     #[test]

@@ -82,6 +82,10 @@ impl Sqlite {
         }
     }
 
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        self.writer.epoch()
+    }
+
     pub(crate) fn check(&self) -> Result<(), DbError> {
         self.writer.check()
     }

@@ -52,8 +52,7 @@ impl Tx<'_> {
     pub async fn execute(&mut self, sql: &str, params: &[Value<'_>]) -> Result<u64, DbError> {
         match &mut self.0 {
             Engine::Sqlite(connection) => {
-                let mut statement =
-                    connection.prepare_cached(&sql::for_sqlite(sql)).map_err(DbError::from_sqlite)?;
+                let mut statement = connection.prepare_cached(sql).map_err(DbError::from_sqlite)?;
                 let changed =
                     statement.execute(rusqlite::params_from_iter(params)).map_err(DbError::from_sqlite)?;
                 Ok(changed as u64)
@@ -64,7 +63,7 @@ impl Tx<'_> {
 }
 
 fn query_sqlite(connection: &Connection, sql: &str, params: &[Value<'_>]) -> Result<Vec<Row>, DbError> {
-    let mut statement = connection.prepare_cached(&sql::for_sqlite(sql)).map_err(DbError::from_sqlite)?;
+    let mut statement = connection.prepare_cached(sql).map_err(DbError::from_sqlite)?;
     let columns = statement.column_count();
     let mut rows = statement.query(rusqlite::params_from_iter(params)).map_err(DbError::from_sqlite)?;
     let mut out = Vec::new();
@@ -80,7 +79,7 @@ async fn query_postgres(
     params: &[Value<'_>],
 ) -> Result<Vec<Row>, DbError> {
     use futures_util::TryStreamExt;
-    let statement = client.prepare_cached(sql).await?;
+    let statement = client.prepare_cached(&sql::for_postgres(sql)).await?;
     let rows = client.query_raw(&statement, params).await?;
     futures_util::pin_mut!(rows);
     let mut out = Vec::new();
@@ -95,7 +94,7 @@ async fn execute_postgres(
     sql: &str,
     params: &[Value<'_>],
 ) -> Result<u64, DbError> {
-    let statement = client.prepare_cached(sql).await?;
+    let statement = client.prepare_cached(&sql::for_postgres(sql)).await?;
     Ok(client.execute_raw(&statement, params).await?)
 }
 

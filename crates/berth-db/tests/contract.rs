@@ -18,7 +18,7 @@ async fn migrated(test: &TestDb) -> Db {
 async fn insert(db: &Db, name: &'static str, n: i64) -> Result<i64, DbError> {
     db.write(move |mut tx| {
         Box::pin(async move {
-            let sql = "INSERT INTO things (name, n, body) VALUES ($1, $2, $3) RETURNING id";
+            let sql = "INSERT INTO things (name, n, body) VALUES (?1, ?2, ?3) RETURNING id";
             tx.query_one(sql, params![name, n, b"\x00\xff".as_slice()]).await?.get(0)
         })
     })
@@ -44,7 +44,7 @@ async fn values_come_back_as_they_went_in() {
         let row = db
             .read(|mut tx| {
                 Box::pin(async move {
-                    tx.query_one("SELECT n, body, NULL FROM things WHERE name = $1", params!["a"]).await
+                    tx.query_one("SELECT n, body, NULL FROM things WHERE name = ?1", params!["a"]).await
                 })
             })
             .await
@@ -62,7 +62,7 @@ async fn a_failed_transaction_leaves_nothing_and_harms_no_neighbour() {
         let db = migrated(&test).await;
         let failing = db.write(|mut tx| {
             Box::pin(async move {
-                tx.execute("INSERT INTO things (name) VALUES ($1)", params!["half"]).await?;
+                tx.execute("INSERT INTO things (name) VALUES (?1)", params!["half"]).await?;
                 Err::<(), _>(DbError::NoRow)
             })
         });
@@ -117,7 +117,7 @@ async fn increment(db: Db) -> Result<(), DbError> {
     db.write(|mut tx| {
         Box::pin(async move {
             let n: i64 = tx.query_one("SELECT n FROM things WHERE name = 'n'", &[]).await?.get(0)?;
-            tx.execute("UPDATE things SET n = $1 WHERE name = 'n'", params![n + 1]).await.map(|_| ())
+            tx.execute("UPDATE things SET n = ?1 WHERE name = 'n'", params![n + 1]).await.map(|_| ())
         })
     })
     .await

@@ -6,6 +6,7 @@ use berth_db::{Tx, params};
 use berth_oci::{Digest, RepositoryName};
 use bytes::Bytes;
 
+use crate::recent;
 use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, from_size, size};
 use crate::{Meta, MetaError, Timestamp};
@@ -43,10 +44,11 @@ impl Meta {
         self.find_blob(
             repository,
             digest,
+            "head",
             "SELECT b.size, m.lease_until, NULL FROM blobs b
              JOIN repository_blobs m ON m.blob_id = b.id
              JOIN repositories r ON r.id = m.repository_id
-             WHERE b.digest = $1 AND r.name = $2",
+             WHERE b.digest = ?1 AND r.name = ?2",
         )
         .await
     }
@@ -63,11 +65,12 @@ impl Meta {
         self.find_blob(
             repository,
             digest,
+            "content",
             "SELECT b.size, m.lease_until, c.content FROM blobs b
              JOIN repository_blobs m ON m.blob_id = b.id
              JOIN repositories r ON r.id = m.repository_id
              LEFT JOIN blob_contents c ON c.blob_id = b.id
-             WHERE b.digest = $1 AND r.name = $2",
+             WHERE b.digest = ?1 AND r.name = ?2",
         )
         .await
     }
@@ -76,9 +79,16 @@ impl Meta {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
+        kind: &'static str,
         sql: &'static str,
     ) -> Result<BlobRow, MetaError> {
-        let (digest, repository) = (digest.to_string(), repository.clone());
+        let digest = digest.to_string();
+        let question = recent::question(&[kind, repository.as_str(), &digest]);
+        let epoch = self.db.epoch();
+        if let Some(row) = self.recent.blobs.get(epoch, &question) {
+            return Ok(row);
+        }
+        let repository = repository.clone();
         let row = self
             .db
             .read(move |mut tx| {
@@ -87,7 +97,11 @@ impl Meta {
             })
             .await?
             .ok_or(MetaError::BlobUnknown)?;
-        Ok(BlobRow { size: size(&row, 0)?, lease_until: Timestamp(row.get(1)?), content: row.get(2)? })
+        let row = BlobRow { size: size(&row, 0)?, lease_until: Timestamp(row.get(1)?), content: row.get(2)? };
+        if epoch.is_some() && epoch == self.db.epoch() {
+            self.recent.blobs.put(epoch, question, &row, row.content.as_ref().map_or(0, Bytes::len));
+        }
+        Ok(row)
     }
 
     /// Makes a blob a member of a repository (and the repository, if it is the first thing in it), under a lease.
@@ -112,7 +126,7 @@ impl Meta {
                     let blob_id = find_or_insert(&mut tx, &blob, now).await?;
                     join(&mut tx, id, blob_id, now, lease_until).await?;
                     if let Some(upload) = &blob.upload {
-                        tx.execute("DELETE FROM uploads WHERE id = $1", params![upload]).await?;
+                        tx.execute("DELETE FROM uploads WHERE id = ?1", params![upload]).await?;
                     }
                     Ok(())
                 })
@@ -136,7 +150,7 @@ impl Meta {
         let sql = "SELECT b.id, b.size FROM blobs b
              JOIN repository_blobs m ON m.blob_id = b.id
              JOIN repositories r ON r.id = m.repository_id
-             WHERE b.digest = $1 AND r.name = $2";
+             WHERE b.digest = ?1 AND r.name = ?2";
         self.db
             .write(move |mut tx| {
                 let (from, into, digest) = (from.clone(), into.clone(), digest.clone());
@@ -165,7 +179,7 @@ impl Meta {
         let sql = "SELECT r.name FROM blobs b
              JOIN repository_blobs m ON m.blob_id = b.id
              JOIN repositories r ON r.id = m.repository_id
-             WHERE b.digest = $1 ORDER BY r.name LIMIT $2";
+             WHERE b.digest = ?1 ORDER BY r.name LIMIT ?2";
         let rows = self
             .db
             .read(move |mut tx| {
@@ -187,9 +201,9 @@ impl Meta {
         lease_until: Timestamp,
     ) -> Result<(), MetaError> {
         let (repository, digest) = (repository.clone(), digest.to_string());
-        let sql = "UPDATE repository_blobs SET lease_until = $1
-             WHERE repository_id = (SELECT id FROM repositories WHERE name = $2)
-               AND blob_id = (SELECT id FROM blobs WHERE digest = $3)";
+        let sql = "UPDATE repository_blobs SET lease_until = ?1
+             WHERE repository_id = (SELECT id FROM repositories WHERE name = ?2)
+               AND blob_id = (SELECT id FROM blobs WHERE digest = ?3)";
         let changed = self
             .db
             .write(move |mut tx| {
@@ -230,19 +244,19 @@ async fn remove(
 ) -> Result<(), MetaError> {
     let id = repositories::find(tx, repository).await?.ok_or(MetaError::BlobUnknown)?;
     let sql = "SELECT m.digest FROM manifest_references e JOIN manifests m ON m.id = e.manifest_id
-         WHERE e.digest = $1 AND e.repository_id = $2 LIMIT 1";
+         WHERE e.digest = ?1 AND e.repository_id = ?2 LIMIT 1";
     let user = tx.query_opt(sql, params![blob, id.0]).await?;
-    let sql = "DELETE FROM repository_blobs WHERE repository_id = $1
-         AND blob_id = (SELECT id FROM blobs WHERE digest = $2) RETURNING blob_id";
+    let sql = "DELETE FROM repository_blobs WHERE repository_id = ?1
+         AND blob_id = (SELECT id FROM blobs WHERE digest = ?2) RETURNING blob_id";
     let removed = tx.query_opt(sql, params![id.0, blob]).await?.ok_or(MetaError::BlobUnknown)?;
     if let Some(user) = user {
         return Err(MetaError::BlobInUse { manifest: digest(&user, 0)? });
     }
     let blob_id: i64 = removed.get(0)?;
     let others =
-        tx.query_opt("SELECT 1 FROM repository_blobs WHERE blob_id = $1 LIMIT 1", params![blob_id]).await?;
+        tx.query_opt("SELECT 1 FROM repository_blobs WHERE blob_id = ?1 LIMIT 1", params![blob_id]).await?;
     if others.is_none() {
-        let sql = "INSERT INTO collectable (blob_id, since) VALUES ($1, $2) ON CONFLICT (blob_id) DO NOTHING";
+        let sql = "INSERT INTO collectable (blob_id, since) VALUES (?1, ?2) ON CONFLICT (blob_id) DO NOTHING";
         tx.execute(sql, params![blob_id, now.0]).await?;
     }
     Ok(())
@@ -250,14 +264,14 @@ async fn remove(
 
 async fn find_or_insert(tx: &mut Tx<'_>, blob: &NewBlob, now: Timestamp) -> Result<i64, MetaError> {
     let digest = blob.digest.to_string();
-    if let Some(row) = tx.query_opt("SELECT id FROM blobs WHERE digest = $1", params![&digest]).await? {
+    if let Some(row) = tx.query_opt("SELECT id FROM blobs WHERE digest = ?1", params![&digest]).await? {
         return Ok(row.get(0)?);
     }
-    let sql = "INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3) RETURNING id";
+    let sql = "INSERT INTO blobs (digest, size, created_at) VALUES (?1, ?2, ?3) RETURNING id";
     let row = tx.query_one(sql, params![&digest, from_size(blob.size)?, now.0]).await?;
     let id: i64 = row.get(0)?;
     if let Some(content) = &blob.content {
-        let sql = "INSERT INTO blob_contents (blob_id, content) VALUES ($1, $2)";
+        let sql = "INSERT INTO blob_contents (blob_id, content) VALUES (?1, ?2)";
         tx.execute(sql, params![id, content]).await?;
     }
     Ok(id)
@@ -272,10 +286,10 @@ async fn join(
     lease_until: Timestamp,
 ) -> Result<(), MetaError> {
     let sql =
-        "INSERT INTO repository_blobs (blob_id, repository_id, added_at, lease_until) VALUES ($1, $2, $3, $4)
+        "INSERT INTO repository_blobs (blob_id, repository_id, added_at, lease_until) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (blob_id, repository_id) DO UPDATE SET lease_until = excluded.lease_until
          WHERE excluded.lease_until > repository_blobs.lease_until";
     tx.execute(sql, params![blob, repository.0, now.0, lease_until.0]).await?;
-    tx.execute("DELETE FROM collectable WHERE blob_id = $1", params![blob]).await?;
+    tx.execute("DELETE FROM collectable WHERE blob_id = ?1", params![blob]).await?;
     Ok(())
 }

@@ -8,6 +8,7 @@
 mod blobs;
 mod error;
 mod manifests;
+mod recent;
 mod referrers;
 mod repositories;
 mod rows;
@@ -24,12 +25,26 @@ pub use tags::TagMove;
 pub use time::Timestamp;
 pub use uploads::UploadRow;
 
+use std::sync::Arc;
+
 use berth_db::Db;
 
 /// The registry's rows. Clones share the database.
 #[derive(Clone)]
 pub struct Meta {
     db: Db,
+    recent: Arc<Recent>,
+}
+
+/// Bytes of small blobs that are remembered: what a fleet of machines pulls at the same time.
+const RECENT_BLOBS: usize = 5 * 1024 * 1024;
+/// Bytes of manifests that are remembered.
+const RECENT_MANIFESTS: usize = 2 * 1024 * 1024;
+
+/// Lookups whose answer may be known already. What is remembered is never the authority: see [`recent`].
+struct Recent {
+    blobs: recent::Answers<BlobRow>,
+    manifests: recent::Answers<ManifestRow>,
 }
 
 /// One page of a list that is sorted by its bytes.
@@ -57,7 +72,11 @@ impl Meta {
     /// [`MetaError::Db`], among others if a later version of the program wrote it.
     pub async fn open(db: Db) -> Result<Meta, MetaError> {
         db.migrate(schema::MIGRATIONS).await?;
-        Ok(Meta { db })
+        let recent = Recent {
+            blobs: recent::Answers::new(RECENT_BLOBS),
+            manifests: recent::Answers::new(RECENT_MANIFESTS),
+        };
+        Ok(Meta { db, recent: Arc::new(recent) })
     }
 
     /// Answers if the database can be read and still accepts writes.

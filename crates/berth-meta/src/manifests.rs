@@ -6,6 +6,7 @@ use berth_db::{Row, Tx, params};
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use bytes::Bytes;
 
+use crate::recent;
 use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, from_size, size};
 use crate::{Meta, MetaError, TagMove, Timestamp, tags};
@@ -140,6 +141,12 @@ impl Meta {
             (Reference::Digest(_), false) => BY_DIGEST_HEAD,
         };
         let key = at.to_string();
+        let question =
+            recent::question(&[if content { "content" } else { "head" }, repository.as_str(), &key]);
+        let epoch = self.db.epoch();
+        if let Some(row) = self.recent.manifests.get(epoch, &question) {
+            return Ok(row);
+        }
         let name = repository.clone();
         let row = self
             .db
@@ -149,7 +156,13 @@ impl Meta {
             })
             .await?;
         match row {
-            Some(row) => read(&row),
+            Some(row) => {
+                let row = read(&row)?;
+                if epoch.is_some() && epoch == self.db.epoch() {
+                    self.recent.manifests.put(epoch, question, &row, row.content.len());
+                }
+                Ok(row)
+            }
             None if self.repository_exists(repository).await? => Err(MetaError::ManifestUnknown),
             None => Err(MetaError::RepositoryUnknown),
         }
@@ -189,7 +202,7 @@ impl Meta {
                 Box::pin(async move {
                     let id = repositories::require(&mut tx, &repository).await?;
                     tags::end_all(&mut tx, id, &manifest, &by, now).await?;
-                    let sql = "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2";
+                    let sql = "DELETE FROM manifests WHERE repository_id = ?1 AND digest = ?2";
                     match tx.execute(sql, params![id.0, &manifest]).await? {
                         0 => Err(MetaError::ManifestUnknown),
                         _ => Ok(()),
@@ -201,19 +214,19 @@ impl Meta {
 }
 
 const BY_TAG: &str = "SELECT m.digest, m.media_type, m.size, m.content FROM repositories r
-     JOIN tags t ON t.repository_id = r.id AND t.name = $2 AND t.ended_at IS NULL
+     JOIN tags t ON t.repository_id = r.id AND t.name = ?2 AND t.ended_at IS NULL
      JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
-     WHERE r.name = $1";
+     WHERE r.name = ?1";
 const BY_TAG_HEAD: &str = "SELECT m.digest, m.media_type, m.size, NULL FROM repositories r
-     JOIN tags t ON t.repository_id = r.id AND t.name = $2 AND t.ended_at IS NULL
+     JOIN tags t ON t.repository_id = r.id AND t.name = ?2 AND t.ended_at IS NULL
      JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
-     WHERE r.name = $1";
+     WHERE r.name = ?1";
 const BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.size, m.content FROM repositories r
-     JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
-     WHERE r.name = $1";
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = ?2
+     WHERE r.name = ?1";
 const BY_DIGEST_HEAD: &str = "SELECT m.digest, m.media_type, m.size, NULL FROM repositories r
-     JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
-     WHERE r.name = $1";
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = ?2
+     WHERE r.name = ?1";
 
 fn read(row: &Row) -> Result<ManifestRow, MetaError> {
     Ok(ManifestRow {
@@ -228,7 +241,7 @@ async fn store(tx: &mut Tx<'_>, put: &PutManifest) -> Result<Vec<TagMove>, MetaE
     let manifest = &put.manifest;
     let repository = repositories::find_or_make(tx, &put.repository, put.now).await?;
     let digest = manifest.digest.to_string();
-    let sql = "SELECT media_type FROM manifests WHERE repository_id = $1 AND digest = $2";
+    let sql = "SELECT media_type FROM manifests WHERE repository_id = ?1 AND digest = ?2";
     match tx.query_opt(sql, params![repository.0, &digest]).await? {
         Some(row) => {
             let stored: String = row.get(0)?;
@@ -258,7 +271,7 @@ async fn insert(
     }
     let sql = "INSERT INTO manifests
              (repository_id, digest, media_type, size, content, subject, artifact_type, annotations, pushed_at, pushed_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id";
     let subject = manifest.subject.as_ref().map(Digest::to_string);
     let values = params![
         repository.0,
@@ -274,7 +287,7 @@ async fn insert(
     ];
     let id: i64 = tx.query_one(sql, values).await?.get(0)?;
     let sql = "INSERT INTO manifest_references (manifest_id, position, repository_id, role, digest, size)
-         VALUES ($1, $2, $3, $4, $5, $6)";
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     for (position, edge) in manifest.references.iter().enumerate() {
         let target = edge.digest.to_string();
         let position = from_size(position as u64)?;
@@ -311,11 +324,11 @@ async fn missing(
 
 async fn has_blob(tx: &mut Tx<'_>, repository: RepositoryId, digest: &Digest) -> Result<bool, MetaError> {
     let sql = "SELECT 1 FROM blobs b JOIN repository_blobs m ON m.blob_id = b.id
-         WHERE b.digest = $1 AND m.repository_id = $2";
+         WHERE b.digest = ?1 AND m.repository_id = ?2";
     Ok(tx.query_opt(sql, params![&digest.to_string(), repository.0]).await?.is_some())
 }
 
 async fn has_manifest(tx: &mut Tx<'_>, repository: RepositoryId, digest: &Digest) -> Result<bool, MetaError> {
-    let sql = "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2";
+    let sql = "SELECT 1 FROM manifests WHERE repository_id = ?1 AND digest = ?2";
     Ok(tx.query_opt(sql, params![repository.0, &digest.to_string()]).await?.is_some())
 }

@@ -17,7 +17,7 @@ impl Meta {
     /// [`MetaError::Db`].
     pub async fn repositories(&self, after: &str, limit: usize) -> Result<Page<String>, MetaError> {
         let after = after.to_owned();
-        let sql = "SELECT name FROM repositories WHERE name > $1 ORDER BY name LIMIT $2";
+        let sql = "SELECT name FROM repositories WHERE name > ?1 ORDER BY name LIMIT ?2";
         let rows = self
             .db
             .read(move |mut tx| {
@@ -49,7 +49,7 @@ pub(crate) fn names(rows: &[Row]) -> Result<Vec<String>, MetaError> {
 }
 
 pub(crate) async fn find(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Option<RepositoryId>, MetaError> {
-    let row = tx.query_opt("SELECT id FROM repositories WHERE name = $1", params![name.as_str()]).await?;
+    let row = tx.query_opt("SELECT id FROM repositories WHERE name = ?1", params![name.as_str()]).await?;
     row.map(|row| Ok(RepositoryId(row.get(0)?))).transpose()
 }
 
@@ -65,6 +65,6 @@ pub(crate) async fn find_or_make(
     if let Some(id) = find(tx, name).await? {
         return Ok(id);
     }
-    let sql = "INSERT INTO repositories (name, created_at) VALUES ($1, $2) RETURNING id";
+    let sql = "INSERT INTO repositories (name, created_at) VALUES (?1, ?2) RETURNING id";
     Ok(RepositoryId(tx.query_one(sql, params![name.as_str(), now.0]).await?.get(0)?))
 }

@@ -28,8 +28,8 @@ impl Meta {
         limit: usize,
     ) -> Result<Page<String>, MetaError> {
         let (repository, after) = (repository.clone(), after.to_owned());
-        let sql = "SELECT name FROM tags WHERE repository_id = $1 AND ended_at IS NULL AND name > $2
-             ORDER BY name LIMIT $3";
+        let sql = "SELECT name FROM tags WHERE repository_id = ?1 AND ended_at IS NULL AND name > ?2
+             ORDER BY name LIMIT ?3";
         self.db
             .read(move |mut tx| {
                 let (repository, after) = (repository.clone(), after.clone());
@@ -54,8 +54,8 @@ impl Meta {
         now: Timestamp,
     ) -> Result<(), MetaError> {
         let (repository, tag, by) = (repository.clone(), tag.clone(), by.to_owned());
-        let sql = "UPDATE tags SET ended_at = $1, ended_by = $2
-             WHERE repository_id = $3 AND name = $4 AND ended_at IS NULL";
+        let sql = "UPDATE tags SET ended_at = ?1, ended_by = ?2
+             WHERE repository_id = ?3 AND name = ?4 AND ended_at IS NULL";
         self.db
             .write(move |mut tx| {
                 let (repository, tag, by) = (repository.clone(), tag.clone(), by.clone());
@@ -80,7 +80,7 @@ pub(crate) async fn set(
     by: &str,
     now: Timestamp,
 ) -> Result<Option<TagMove>, MetaError> {
-    let sql = "SELECT id, digest FROM tags WHERE repository_id = $1 AND name = $2 AND ended_at IS NULL";
+    let sql = "SELECT id, digest FROM tags WHERE repository_id = ?1 AND name = ?2 AND ended_at IS NULL";
     let open = tx.query_opt(sql, params![repository.0, tag.as_str()]).await?;
     let mut from = None;
     if let Some(row) = open {
@@ -88,11 +88,11 @@ pub(crate) async fn set(
             return Ok(None);
         }
         from = Some(digest(&row, 1)?);
-        let sql = "UPDATE tags SET ended_at = $1, ended_by = $2 WHERE id = $3";
+        let sql = "UPDATE tags SET ended_at = ?1, ended_by = ?2 WHERE id = ?3";
         tx.execute(sql, params![now.0, by, row.get::<i64>(0)?]).await?;
     }
     let sql =
-        "INSERT INTO tags (repository_id, name, digest, began_at, began_by) VALUES ($1, $2, $3, $4, $5)";
+        "INSERT INTO tags (repository_id, name, digest, began_at, began_by) VALUES (?1, ?2, ?3, ?4, ?5)";
     tx.execute(sql, params![repository.0, tag.as_str(), target, now.0, by]).await?;
     Ok(Some(TagMove { tag: tag.clone(), from }))
 }
@@ -105,8 +105,8 @@ pub(crate) async fn end_all(
     by: &str,
     now: Timestamp,
 ) -> Result<(), MetaError> {
-    let sql = "UPDATE tags SET ended_at = $1, ended_by = $2
-         WHERE repository_id = $3 AND digest = $4 AND ended_at IS NULL";
+    let sql = "UPDATE tags SET ended_at = ?1, ended_by = ?2
+         WHERE repository_id = ?3 AND digest = ?4 AND ended_at IS NULL";
     tx.execute(sql, params![now.0, by, repository.0, target]).await?;
     Ok(())
 }

@@ -24,7 +24,7 @@ impl Meta {
     /// Remembers a new session, soon but not at once: a power cut right after costs the client a new start, no data.
     pub fn add_upload_later(&self, upload: UploadRow) {
         let sql = "INSERT INTO uploads (id, repository, principal, algorithm, created_at, touched_at)
-             VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (id) DO NOTHING";
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (id) DO NOTHING";
         self.db.write_later(move |mut tx| {
             let u = upload.clone();
             Box::pin(async move {
@@ -40,7 +40,7 @@ impl Meta {
     /// [`MetaError::Db`].
     pub async fn save_upload(&self, upload: UploadRow) -> Result<(), MetaError> {
         let sql = "INSERT INTO uploads (id, repository, principal, algorithm, created_at, touched_at)
-             VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (id) DO UPDATE SET touched_at = excluded.touched_at";
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (id) DO UPDATE SET touched_at = excluded.touched_at";
         self.db
             .write(move |mut tx| {
                 let u = upload.clone();
@@ -65,7 +65,7 @@ impl Meta {
     ) -> Result<UploadRow, MetaError> {
         let (id, repository, principal) = (id.to_owned(), repository.clone(), principal.to_owned());
         let sql = "SELECT id, repository, principal, algorithm, touched_at FROM uploads
-             WHERE id = $1 AND repository = $2 AND principal = $3";
+             WHERE id = ?1 AND repository = ?2 AND principal = ?3";
         let row = self
             .db
             .read(move |mut tx| {
@@ -88,7 +88,7 @@ impl Meta {
             .write(move |mut tx| {
                 let id = id.clone();
                 Box::pin(async move {
-                    Ok(tx.execute("DELETE FROM uploads WHERE id = $1", params![&id]).await.map(|_| ())?)
+                    Ok(tx.execute("DELETE FROM uploads WHERE id = ?1", params![&id]).await.map(|_| ())?)
                 })
             })
             .await
@@ -101,7 +101,7 @@ impl Meta {
     pub async fn idle_uploads(&self, before: Timestamp, limit: usize) -> Result<Vec<UploadRow>, MetaError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let sql = "SELECT id, repository, principal, algorithm, touched_at FROM uploads
-             WHERE touched_at < $1 ORDER BY touched_at LIMIT $2";
+             WHERE touched_at < ?1 ORDER BY touched_at LIMIT ?2";
         let rows = self
             .db
             .read(move |mut tx| Box::pin(async move { tx.query(sql, params![before.0, limit]).await }))
@@ -120,7 +120,7 @@ impl Meta {
             .read(move |mut tx| {
                 let id = id.clone();
                 Box::pin(
-                    async move { tx.query_opt("SELECT 1 FROM uploads WHERE id = $1", params![&id]).await },
+                    async move { tx.query_opt("SELECT 1 FROM uploads WHERE id = ?1", params![&id]).await },
                 )
             })
             .await?;

@@ -4,6 +4,7 @@
 //! that fails leaves nothing behind (savepoint); after a failed commit no further write is accepted, since nobody can
 //! know what a repeated fsync would really save.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -57,20 +58,28 @@ impl Job {
 
 pub(super) struct Writer {
     jobs: Sender<Job>,
-    failure: Arc<OnceLock<String>>,
+    shared: Arc<Shared>,
+}
+
+/// What others may know of the writer.
+#[derive(Default)]
+struct Shared {
+    failure: OnceLock<String>,
+    /// Counts up before and after every commit, so it is odd while what readers see may change.
+    epoch: AtomicU64,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, checkpoints: Connection) -> Result<Writer, DbError> {
         let (jobs, queue) = channel();
-        let failure = Arc::new(OnceLock::new());
+        let shared = Arc::<Shared>::default();
         let checkpointer = Checkpointer::start(checkpoints).map_err(|error| stopped(&error))?;
-        let thread = Thread { connection, queue, checkpointer, failure: Arc::clone(&failure) };
+        let thread = Thread { connection, queue, checkpointer, shared: Arc::clone(&shared) };
         std::thread::Builder::new()
             .name("berth-db-writer".to_owned())
             .spawn(move || thread.run())
             .map_err(|error| stopped(&error))?;
-        Ok(Writer { jobs, failure })
+        Ok(Writer { jobs, shared })
     }
 
     pub(super) fn submit(&self, job: Job) -> Result<(), DbError> {
@@ -79,11 +88,16 @@ impl Writer {
     }
 
     pub(super) fn check(&self) -> Result<(), DbError> {
-        if self.failure.get().is_some() { Err(self.stopped()) } else { Ok(()) }
+        if self.shared.failure.get().is_some() { Err(self.stopped()) } else { Ok(()) }
+    }
+
+    pub(super) fn epoch(&self) -> Option<u64> {
+        let epoch = self.shared.epoch.load(Ordering::SeqCst);
+        epoch.is_multiple_of(2).then_some(epoch)
     }
 
     pub(super) fn stopped(&self) -> DbError {
-        let reason = self.failure.get().cloned().unwrap_or_else(|| "the writer has ended".to_owned());
+        let reason = self.shared.failure.get().cloned().unwrap_or_else(|| "the writer has ended".to_owned());
         DbError::Stopped { reason }
     }
 }
@@ -96,7 +110,7 @@ struct Thread {
     connection: Connection,
     queue: Receiver<Job>,
     checkpointer: Checkpointer,
-    failure: Arc<OnceLock<String>>,
+    shared: Arc<Shared>,
 }
 
 impl Thread {
@@ -108,7 +122,7 @@ impl Thread {
                     "a commit failed; the database stops writing"
                 );
                 // The first reason stays; this thread ends here, so there is no second.
-                let _ = self.failure.set(error.to_string());
+                let _ = self.shared.failure.set(error.to_string());
                 return;
             }
             if self.checkpointer.log_is_long() {
@@ -172,7 +186,10 @@ impl Thread {
             }
             self.execute("RELEASE job")?;
         }
-        self.execute("COMMIT")
+        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        let committed = self.execute("COMMIT");
+        self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        committed
     }
 
     fn rollback(&mut self) -> Result<(), DbError> {
