@@ -32,6 +32,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
 pub(crate) trait Staged: Send {
     /// Adds bytes at the end. After an error the stage holds garbage and must be discarded.
     fn append(&mut self, batch: &[Bytes]) -> Result<(), StoreError>;
+    /// Makes all added bytes visible to [`Backend::reopen`], should the program end. Not durable.
+    fn flush(&mut self) -> Result<(), StoreError>;
     /// Passes all bytes from the start to `sink`, piece by piece, and returns their number.
     fn read_back(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<u64, StoreError>;
     /// Gives the bytes their name. When this returns they survive a power cut; after an error the stage is gone.

@@ -1,5 +1,6 @@
 //! Blobs as files of a local disk.
 
+mod appender;
 mod directory;
 mod poison;
 mod staged_file;
@@ -138,7 +139,10 @@ impl Backend for LocalDisk {
 
     fn reopen(&self, id: StageId) -> Result<Option<Box<dyn Staged>>, StoreError> {
         match self.0.open_stage(id, false) {
-            Ok(file) => Ok(Some(Box::new(StagedFile::new(self.0.clone(), id, file)))),
+            Ok(file) => {
+                let staged = StagedFile::resume(self.0.clone(), id, file);
+                Ok(Some(Box::new(staged.map_err(|error| StoreError::io("read a stage", error))?)))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::io("open a stage", error)),
         }

@@ -18,13 +18,15 @@ const TURN: usize = 16;
 /// Consecutive bytes of an upload. Its share of the upload's memory returns when every lane has dropped it.
 pub(crate) struct Batch {
     pub(crate) chunks: Vec<Bytes>,
+    /// Whether the bytes so far shall outlive the program.
+    pub(crate) flush: bool,
     pub(crate) _budget: OwnedSemaphorePermit,
 }
 
 /// What a lane does with its batches. Runs on blocking threads, never on two at once.
 pub(crate) trait Worker: Send + 'static {
     /// Works off one batch. After an error it is not called again.
-    fn run(&mut self, chunks: &[Bytes]) -> Result<(), StoreError>;
+    fn run(&mut self, batch: &Batch) -> Result<(), StoreError>;
 }
 
 /// A queue with its worker.
@@ -131,7 +133,7 @@ impl<W: Worker> Run<W> {
         for _ in 0..TURN {
             let Some(batch) = self.next() else { return };
             let Some(worker) = &mut self.worker else { return };
-            if let Err(error) = worker.run(&batch.chunks) {
+            if let Err(error) = worker.run(&batch) {
                 return self.fail(error);
             }
         }

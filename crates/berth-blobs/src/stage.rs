@@ -113,7 +113,7 @@ impl Stage {
             self.pending.push(piece);
             let spill = self.spilled || self.len > INLINE_MAX as u64;
             if spill && self.pending.len() >= BATCH {
-                self.spill().await?;
+                self.spill(false).await?;
             }
         }
         Ok(())
@@ -126,7 +126,7 @@ impl Stage {
     ///
     /// As for [`write`](Stage::write).
     pub async fn persist(&mut self) -> Result<(), StoreError> {
-        self.spill().await?;
+        self.spill(true).await?;
         self.file.settle().await
     }
 
@@ -150,7 +150,7 @@ impl Stage {
         let (content, actual) = if small && !self.spilled {
             inline(expected.algorithm(), self.pending.join())
         } else {
-            self.spill().await?;
+            self.spill(false).await?;
             // The file lane first: on a mismatch nobody may be writing to the stage when it is removed.
             let file = self.file.finish().await;
             let hasher = self.hash.finish().await?.0;
@@ -172,16 +172,17 @@ impl Stage {
         Ok(Verified { digest: actual, size: self.len, content, lease: self.lease })
     }
 
-    /// Hands all pending bytes to the workers.
-    async fn spill(&mut self) -> Result<(), StoreError> {
-        if self.pending.len() == 0 {
+    /// Hands all pending bytes to the workers, with the word whether they shall outlive the program.
+    async fn spill(&mut self, flush: bool) -> Result<(), StoreError> {
+        let is_empty = self.pending.len() == 0;
+        if is_empty && !(flush && self.spilled) {
             return Ok(());
         }
         // A batch is below two pieces of `write`, so it fits the budget; the semaphore is never closed.
         let share = self.pending.len() as u32;
         let budget =
             self.budget.clone().acquire_many_owned(share).await.map_err(|_| StoreError::Interrupted)?;
-        let batch = Arc::new(Batch { chunks: self.pending.take(), _budget: budget });
+        let batch = Arc::new(Batch { chunks: self.pending.take(), flush, _budget: budget });
         self.spilled = true;
         self.file.push(batch.clone())?;
         self.hash.push(batch)

@@ -74,7 +74,6 @@ CREATE TABLE tags (
 );
 CREATE UNIQUE INDEX tags_open ON tags (repository_id, name) WHERE ended_at IS NULL;
 CREATE INDEX tags_open_digest ON tags (repository_id, digest) WHERE ended_at IS NULL;
-CREATE INDEX tags_history ON tags (repository_id, name, began_at);
 CREATE TABLE uploads (
     id KEY NOT NULL PRIMARY KEY,
     repository KEY NOT NULL,

@@ -1,7 +1,7 @@
 //! A stage as a file.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, IoSlice, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -9,6 +9,7 @@ use berth_oci::Digest;
 use bytes::Bytes;
 
 use super::Disk;
+use super::appender::Appender;
 use crate::backend::Staged;
 use crate::{StageId, StoreError, Stored};
 
@@ -17,19 +18,28 @@ const STEP: u64 = 8 * 1024 * 1024;
 /// Bytes read at once.
 const READ: usize = 256 * 1024;
 
-/// An open stage file. Its position is always its end.
+/// An open stage file.
 pub(super) struct StagedFile {
     disk: Arc<Disk>,
     id: StageId,
     file: Arc<File>,
+    end: Appender,
     /// Bytes written since the last step.
     since_step: u64,
     early: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl StagedFile {
+    /// A new stage.
     pub(super) fn new(disk: Arc<Disk>, id: StageId, file: File) -> StagedFile {
-        StagedFile { disk, id, file: Arc::new(file), since_step: 0, early: None }
+        let file = Arc::new(file);
+        StagedFile { disk, id, end: Appender::new(file.clone()), file, since_step: 0, early: None }
+    }
+
+    /// A stage that has bytes.
+    pub(super) fn resume(disk: Arc<Disk>, id: StageId, file: File) -> io::Result<StagedFile> {
+        let file = Arc::new(file);
+        Ok(StagedFile { disk, id, end: Appender::resume(file.clone())?, file, since_step: 0, early: None })
     }
 
     /// Starts an early sync unless one is still running or the store has enough of them.
@@ -68,6 +78,7 @@ impl StagedFile {
             // Its bytes were synced before it got its name. The name may be too young to be durable: sync that below.
             disk.discard(self.id)?;
         } else {
+            self.flush()?;
             disk.syncs.file(&self.file).map_err(|error| disk.poison.set_by_file(&error))?;
             fs::rename(disk.stage_path(self.id), &target)
                 .map_err(|error| StoreError::io("name a blob", error))?;
@@ -79,17 +90,26 @@ impl StagedFile {
 
 impl Staged for StagedFile {
     fn append(&mut self, batch: &[Bytes]) -> Result<(), StoreError> {
-        write_all(&self.file, batch).map_err(|error| StoreError::io("write a stage", error))?;
+        for bytes in batch {
+            self.end.append(bytes).map_err(|error| StoreError::io("write a stage", error))?;
+        }
         self.since_step += batch.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
         if self.since_step >= STEP {
             self.since_step = 0;
             self.disk.check_room()?;
-            self.sync_early()?;
+            if !self.end.is_direct() {
+                self.sync_early()?;
+            }
         }
         Ok(())
     }
 
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.end.flush().map_err(|error| StoreError::io("write a stage", error))
+    }
+
     fn read_back(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<u64, StoreError> {
+        self.flush()?;
         let mut read = || {
             let mut file = &*self.file;
             file.rewind()?;
@@ -113,21 +133,4 @@ impl Staged for StagedFile {
     fn publish(mut self: Box<Self>, digest: &Digest, size: u64) -> Result<Stored, StoreError> {
         self.rename(digest, size)
     }
-}
-
-/// Writes all pieces with as few calls as possible.
-fn write_all(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
-    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-    let mut rest = &mut slices[..];
-    // Skips empty pieces, for which a write of zero bytes would look like a failure.
-    IoSlice::advance_slices(&mut rest, 0);
-    while !rest.is_empty() {
-        match file.write_vectored(rest) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => IoSlice::advance_slices(&mut rest, written),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -5,20 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use berth_oci::Hasher;
-use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::backend::{Backend, Staged};
-use crate::lane::Worker;
+use crate::lane::{Batch, Worker};
 use crate::{StageId, StoreError};
 
 /// Hashes.
 pub(super) struct HashWorker(pub(super) Hasher);
 
 impl Worker for HashWorker {
-    fn run(&mut self, chunks: &[Bytes]) -> Result<(), StoreError> {
-        for chunk in chunks {
+    fn run(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        for chunk in &batch.chunks {
             self.0.update(chunk);
         }
         Ok(())
@@ -50,17 +49,19 @@ impl FileWorker {
         self.staged
     }
 
-    fn append(&mut self, chunks: &[Bytes]) -> Result<(), StoreError> {
-        if let Some(staged) = &mut self.staged {
-            return staged.append(chunks);
-        }
-        self.staged.insert(self.backend.create(self.lease.id())?).append(chunks)
+    fn append(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let staged = match &mut self.staged {
+            Some(staged) => staged,
+            None => self.staged.insert(self.backend.create(self.lease.id())?),
+        };
+        staged.append(&batch.chunks)?;
+        if batch.flush { staged.flush() } else { Ok(()) }
     }
 }
 
 impl Worker for FileWorker {
-    fn run(&mut self, chunks: &[Bytes]) -> Result<(), StoreError> {
-        self.append(chunks).inspect_err(|_| {
+    fn run(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        self.append(batch).inspect_err(|_| {
             // What was written is worthless now. If the removal fails too, the cleaner of old stages does it.
             self.staged = None;
             let _ = self.backend.discard(self.lease.id());

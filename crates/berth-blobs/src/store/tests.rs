@@ -85,7 +85,8 @@ async fn after_any_failed_sync_the_store_writes_no_more_but_reads() {
         let file = restarted.open_blob(&Digest::sha256(&new), 9_000_000).await.unwrap();
         assert_eq!(file.read_at(0, 9_000_000).unwrap(), new);
     }
-    assert_eq!(failures, 4, "an early sync, the new folder's parent, the file, the folder");
+    // The new folder's parent, the file, the folder; and an early sync where the file system knows no direct writes.
+    assert!((3..=4).contains(&failures), "{failures} syncs");
 }
 
 #[tokio::test]
