@@ -95,8 +95,6 @@ fn an_upload_outlives_a_killed_server() {
         server.ask(&Request::new("PATCH", &path).header("Content-Range", &range).body(&bytes[..half]));
     assert_eq!((appended.status, appended.header("Range")), (202, range.as_str()));
     let path = appended.location();
-    // An upload that was just opened is remembered within 50 ms (docs/storage.md).
-    sleep(Duration::from_millis(500));
     server.kill();
 
     let server = Server::start(folder.path());
