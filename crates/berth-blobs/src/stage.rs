@@ -23,11 +23,11 @@ pub(crate) use workers::{Leases, StageLease};
 /// Bytes that are collected before the workers get them.
 const BATCH: usize = 256 * 1024;
 /// Bytes of one upload that may wait for its workers.
-const IN_FLIGHT: usize = 1024 * 1024;
+const IN_FLIGHT: usize = 512 * 1024;
 
 /// An upload that has no name yet.
 ///
-/// It takes at most about 1.5 MiB of memory, and a thread only while there are bytes to work on. Dropping it keeps what
+/// It takes at most about 1 MiB of memory, and a thread only while there are bytes to work on. Dropping it keeps what
 /// its file already has (see [`BlobStore::resume`](crate::BlobStore::resume)); bytes that are still in memory are lost.
 /// After an error the file is gone and every later call fails too.
 pub struct Stage {
@@ -101,7 +101,7 @@ impl Stage {
         self.len == 0
     }
 
-    /// Adds bytes at the end. Waits while the workers are 1 MiB behind.
+    /// Adds bytes at the end. Waits while the workers are 512 KiB behind.
     ///
     /// # Errors
     ///
