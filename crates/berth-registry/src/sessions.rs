@@ -19,6 +19,11 @@ const BUSY: Duration = Duration::from_secs(10);
 /// How long a request waits for its turn when too many uploads receive bytes.
 const CROWDED: Duration = Duration::from_secs(10);
 
+/// Sessions in memory above which idle ones leave early: nobody can fill the memory by opening uploads.
+const MANY: usize = 4096;
+/// How long a session is left alone even then: its row is written within 50 ms.
+const YOUNG: Duration = Duration::from_secs(1);
+
 /// One open upload.
 pub(crate) struct Session {
     pub(crate) id: UploadId,
@@ -108,7 +113,12 @@ impl Sessions {
     /// Adds a session, unless another request was quicker: then gives that one.
     pub(crate) fn insert(&self, session: Session) -> Arc<Session> {
         let session = Arc::new(session);
-        Arc::clone(self.lock().entry(session.id).or_insert(session))
+        let mut open = self.lock();
+        // Looking at all of them is dear, so it happens once for many that came.
+        if open.len() >= MANY && open.len().is_multiple_of(MANY / 4) {
+            shed(&mut open, YOUNG);
+        }
+        Arc::clone(open.entry(session.id).or_insert(session))
     }
 
     pub(crate) fn remove(&self, id: &UploadId) {
@@ -117,10 +127,48 @@ impl Sessions {
 
     /// Lets go of sessions that nobody uses and whose bytes are on disk. They can be taken up again from there.
     pub(crate) fn shed(&self, idle: Duration) {
-        self.lock().retain(|_, session| session.idle() < idle || Arc::strong_count(session) > 1);
+        shed(&mut self.lock(), idle);
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.lock().len()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<UploadId, Arc<Session>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shed(open: &mut HashMap<UploadId, Arc<Session>>, idle: Duration) {
+    open.retain(|_, session| session.idle() < idle || Arc::strong_count(session) > 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use berth_blobs::StageId;
+    use berth_oci::Algorithm;
+
+    use super::{MANY, Session, Sessions, Slot};
+
+    fn session(idle: Duration) -> Session {
+        let id = StageId::random().into();
+        let session =
+            Session::new(id, "a".parse().unwrap(), "anonymous".to_owned(), Algorithm::Sha256, Slot::Cold);
+        *session.touched.lock().unwrap() = Instant::now().checked_sub(idle).unwrap();
+        session
+    }
+
+    #[test]
+    fn idle_sessions_leave_the_memory_when_there_are_many_and_used_ones_never() {
+        let sessions = Sessions::new(1);
+        let used: Vec<_> = (0..10).map(|_| sessions.insert(session(Duration::from_secs(60)))).collect();
+        for _ in 0..3 * MANY {
+            sessions.insert(session(Duration::from_secs(60)));
+        }
+        assert!(sessions.len() <= MANY + MANY / 4, "{}", sessions.len());
+        assert!(used.iter().all(|session| sessions.get(&session.id).is_some()));
     }
 }

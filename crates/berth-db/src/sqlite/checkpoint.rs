@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-/// Pages of log (4 KiB each) after which the writer itself restarts it: 256 MiB.
-const LONG: i64 = 65_536;
+/// Pages of log (4 KiB each) after which the writer itself restarts it: 64 MiB, which a start after a crash reads back
+/// in a moment.
+const LONG: i64 = 16_384;
 /// Time between two looks at the log while there are commits.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Time after which an unfinished checkpoint is tried again.
