@@ -1,6 +1,6 @@
 //! Open uploads: who may continue which session, and which are forgotten.
 
-use berth_db::params;
+use berth_db::{DbError, Tx, params};
 use berth_oci::RepositoryName;
 
 use crate::{Meta, MetaError, Timestamp};
@@ -23,14 +23,9 @@ pub struct UploadRow {
 impl Meta {
     /// Remembers a new session, soon but not at once: a power cut right after costs the client a new start, no data.
     pub fn add_upload_later(&self, upload: UploadRow) {
-        let sql = "INSERT INTO uploads (id, repository, principal, algorithm, created_at, touched_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (id) DO NOTHING";
         self.db.write_later(move |mut tx| {
-            let u = upload.clone();
-            Box::pin(async move {
-                let values = params![&u.id, &u.repository, &u.principal, &u.algorithm, u.touched_at.0];
-                tx.execute(sql, values).await.map(|_| ())
-            })
+            let upload = upload.clone();
+            Box::pin(async move { save(&mut tx, &upload).await })
         });
     }
 
@@ -39,16 +34,10 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Db`].
     pub async fn save_upload(&self, upload: UploadRow) -> Result<(), MetaError> {
-        let sql = "INSERT INTO uploads (id, repository, principal, algorithm, created_at, touched_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (id) DO UPDATE SET touched_at = excluded.touched_at";
         self.db
             .write(move |mut tx| {
-                let u = upload.clone();
-                Box::pin(async move {
-                    let values = params![&u.id, &u.repository, &u.principal, &u.algorithm, u.touched_at.0];
-                    tx.execute(sql, values).await?;
-                    Ok(())
-                })
+                let upload = upload.clone();
+                Box::pin(async move { Ok(save(&mut tx, &upload).await?) })
             })
             .await
     }
@@ -126,6 +115,13 @@ impl Meta {
             .await?;
         Ok(row.is_some())
     }
+}
+
+async fn save(tx: &mut Tx<'_>, upload: &UploadRow) -> Result<(), DbError> {
+    let sql = "INSERT INTO uploads (id, repository, principal, algorithm, created_at, touched_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5) ON CONFLICT (id) DO UPDATE SET touched_at = excluded.touched_at";
+    let UploadRow { id, repository, principal, algorithm, touched_at } = upload;
+    tx.execute(sql, params![id, repository, principal, algorithm, touched_at.0]).await.map(|_| ())
 }
 
 fn read(row: &berth_db::Row) -> Result<UploadRow, MetaError> {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use berth_db::Db;
+use berth_meta::Timestamp;
 use berth_oci::{Algorithm, ChunkRange, Digest, ErrorCode, Reference};
 use berth_registry::{
-    Access, Authorizer, BlobBody, BlobStore, BodyError, Caller, Delete, Meta, Policy, Pull, Push,
+    Access, Authorizer, BlobBody, BlobStore, BodyError, Caller, Delete, LEASE, Meta, Policy, Pull, Push,
     PutManifest, Registry, RegistryError, Right,
 };
 use bytes::Bytes;
@@ -278,6 +279,26 @@ async fn a_lost_file_is_an_unknown_blob_and_a_push_brings_it_back() {
     assert_eq!(read(&registry, "a", &digest).await.unwrap_err().code(), ErrorCode::BlobUnknown);
     registry.put_blob(&push, body(&content), &digest).await.unwrap();
     assert_eq!(read(&registry, "a", &digest).await.unwrap(), content);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_renews_a_promise_that_is_half_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::open_sqlite(&folder.path().join("berth.db")).await.unwrap();
+    let (meta, blobs) = (Meta::open(db).await.unwrap(), BlobStore::open(folder.path()).await.unwrap());
+    let registry = Registry::new(meta.clone(), blobs, Authorizer::open(), Policy::default());
+    let (name, digest) = ("a".parse().unwrap(), Digest::sha256(b"x"));
+    registry.put_blob(&may(&registry, "a"), body(b"x"), &digest).await.unwrap();
+
+    let soon = Timestamp::now().plus(Duration::from_secs(3600));
+    meta.extend_lease(&name, &digest, soon).await.unwrap();
+    registry.stat_blob(&may::<Pull>(&registry, "a"), &digest).await.unwrap();
+    let renewed = meta.blob(&name, &digest).await.unwrap().lease_until;
+    assert!(renewed >= Timestamp::now().plus(LEASE).minus(Duration::from_secs(60)), "{renewed:?}");
+
+    registry.stat_blob(&may::<Pull>(&registry, "a"), &digest).await.unwrap();
+    let again = meta.blob(&name, &digest).await.unwrap().lease_until;
+    assert_eq!(again, renewed, "a fresh promise costs no write");
 }
 
 #[tokio::test(flavor = "multi_thread")]
