@@ -56,9 +56,12 @@ right!(Delete, "delete");
 
 /// Proof that `R` is allowed in one repository. Nothing outside of [`Authorizer`] can make one:
 ///
-/// ```compile_fail
-/// use berth_registry::{Access, Pull};
-/// let forged = Access::<Pull> { repository: "a/b".parse().unwrap(), caller: todo!(), right: todo!() };
+/// ```compile_fail,E0451
+/// use berth_registry::{Access, Caller, Pull};
+///
+/// fn forge(caller: Caller) -> Access<Pull> {
+///     Access { repository: "a/b".parse().unwrap(), caller, right: std::marker::PhantomData }
+/// }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Access<R> {
