@@ -20,6 +20,7 @@ pub mod media_type;
 pub mod error_code;
 pub mod range;
 pub mod route;
+pub mod scope;
 
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError};
@@ -32,4 +33,5 @@ pub use name::{NameError, RepositoryName};
 pub use range::{ChunkRange, ChunkRangeError};
 pub use reference::{Reference, ReferenceError};
 pub use route::{Route, RouteError};
+pub use scope::{Resource, Scope};
 pub use tag::{Tag, TagError};
