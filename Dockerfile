@@ -19,8 +19,9 @@ COPY --from=build --chown=65532:65532 --chmod=0700 /image/data /data
 USER 65532:65532
 
 # Inside a container every client comes over a network, also those on this machine: listening on loopback alone would
-# answer nobody. So the container listens on all of its addresses, and says that this is meant. There are no accounts
-# yet: who reaches the port may push, pull and delete. Whom that is, is decided by how the port is published:
+# answer nobody. So the container listens on all of its addresses, and says that this is meant. Until there is an account
+# (docker exec -it berth /berth user add NAME --admin), who reaches the port may push, pull and delete. Whom that is, is
+# decided by how the port is published:
 #   -p 127.0.0.1:5000:5000   this machine alone
 #   -p 5000:5000             everybody who reaches this machine
 ENV BERTH_LISTEN=0.0.0.0:5000 \

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::migrate::{self, Migration};
+use crate::migrate::{self, Schema};
 use crate::postgres::Postgres;
 use crate::sqlite::Sqlite;
 use crate::{DbError, Tx};
@@ -39,12 +39,12 @@ impl Db {
         Ok(Db(Arc::new(Engine::Postgres(Postgres::open(url).await?))))
     }
 
-    /// Brings the schema up to the last of `migrations`, each in a transaction of its own.
+    /// Brings the tables of one crate up to the last step of `schema`, each step in a transaction of its own.
     ///
     /// # Errors
     /// [`DbError::NewerSchema`] if the database knows a later version; any other error of a statement.
-    pub async fn migrate(&self, migrations: &'static [Migration]) -> Result<(), DbError> {
-        migrate::run(self, migrations).await
+    pub async fn migrate(&self, schema: Schema) -> Result<(), DbError> {
+        migrate::run(self, schema).await
     }
 
     /// Runs `work` on a connection that cannot write. Each statement sees all that was acknowledged before it.

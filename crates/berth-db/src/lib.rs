@@ -6,10 +6,13 @@
 //! serializable isolation and are repeated when the database asks for it. Callers cannot tell which.
 //!
 //! ```
-//! # use berth_db::{Db, DbError, Migration, params};
+//! # use berth_db::{Db, DbError, Migration, Schema, params};
 //! # async fn demo(path: &std::path::Path) -> Result<(), DbError> {
 //! let db = Db::open_sqlite(path).await?;
-//! db.migrate(&[Migration { version: 1, name: "counters", sql: "CREATE TABLE counters (name KEY PRIMARY KEY, n BIGINT NOT NULL)" }]).await?;
+//! const COUNTERS: &str = "CREATE TABLE counters (name KEY PRIMARY KEY, n BIGINT NOT NULL)";
+//! const SCHEMA: Schema =
+//!     Schema { name: "demo", steps: &[Migration { version: 1, name: "counters", sql: COUNTERS }] };
+//! db.migrate(SCHEMA).await?;
 //! let n = db
 //!     .write(|mut tx| {
 //!         Box::pin(async move {
@@ -39,6 +42,6 @@ mod value;
 
 pub use db::{BoxFuture, Db};
 pub use error::DbError;
-pub use migrate::Migration;
+pub use migrate::{Migration, Schema};
 pub use tx::Tx;
 pub use value::{FromValue, Row, Stored, Value};

@@ -1,4 +1,4 @@
-//! Schema versions: an ordered list of steps, each applied once.
+//! Schema versions: ordered lists of steps, each step applied once. Every crate that owns tables has a list of its own.
 
 use crate::{Db, DbError, params, sql};
 
@@ -13,31 +13,46 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
+/// The tables of one crate.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema {
+    /// Whose tables they are; never changed once released.
+    pub name: &'static str,
+    /// The steps, in the order of their versions.
+    pub steps: &'static [Migration],
+}
+
 /// Applies what is missing.
-pub(crate) async fn run(db: &Db, migrations: &'static [Migration]) -> Result<(), DbError> {
-    let table =
-        "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL)";
-    db.write(move |mut tx| Box::pin(async move { tx.execute(table, &[]).await.map(|_| ()) })).await?;
-    let known = migrations.last().map_or(0, |last| last.version);
+pub(crate) async fn run(db: &Db, schema: Schema) -> Result<(), DbError> {
+    let table = sql::schema(
+        "CREATE TABLE IF NOT EXISTS schema_migrations
+             (list KEY NOT NULL, version BIGINT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (list, version))",
+        db.dialect(),
+    );
+    db.write(move |mut tx| {
+        let table = table.clone();
+        Box::pin(async move { tx.execute(&table, &[]).await.map(|_| ()) })
+    })
+    .await?;
+    let known = schema.steps.last().map_or(0, |last| last.version);
     let found = db
-        .read(|mut tx| {
+        .read(move |mut tx| {
             Box::pin(async move {
-                tx.query_one("SELECT COALESCE(MAX(version), 0) FROM schema_migrations", &[])
-                    .await?
-                    .get::<i64>(0)
+                let sql = "SELECT COALESCE(MAX(version), 0) FROM schema_migrations WHERE list = ?1";
+                tx.query_one(sql, params![schema.name]).await?.get::<i64>(0)
             })
         })
         .await?;
     if found > known {
         return Err(DbError::NewerSchema { found, known });
     }
-    for migration in migrations.iter().filter(|migration| migration.version > found) {
-        apply(db, migration).await?;
+    for migration in schema.steps.iter().filter(|migration| migration.version > found) {
+        apply(db, schema.name, migration).await?;
     }
     Ok(())
 }
 
-async fn apply(db: &Db, migration: &'static Migration) -> Result<(), DbError> {
+async fn apply(db: &Db, list: &'static str, migration: &'static Migration) -> Result<(), DbError> {
     let text = sql::schema(migration.sql, db.dialect());
     db.write(move |mut tx| {
         let text = text.clone();
@@ -45,8 +60,8 @@ async fn apply(db: &Db, migration: &'static Migration) -> Result<(), DbError> {
             for statement in text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
                 tx.execute(statement.trim_end_matches(';'), &[]).await?;
             }
-            let sql = "INSERT INTO schema_migrations (version, name) VALUES (?1, ?2)";
-            tx.execute(sql, params![migration.version, migration.name]).await.map(|_| ())
+            let sql = "INSERT INTO schema_migrations (list, version, name) VALUES (?1, ?2, ?3)";
+            tx.execute(sql, params![list, migration.version, migration.name]).await.map(|_| ())
         })
     })
     .await

@@ -1,14 +1,17 @@
 //! What every engine must do, run on each engine at hand.
 
 use berth_db::testing::{TestDb, on_each};
-use berth_db::{Db, DbError, Migration, params};
+use berth_db::{Db, DbError, Migration, Schema, params};
 use bytes::Bytes;
 
-const SCHEMA: &[Migration] = &[Migration {
-    version: 1,
+const SCHEMA: Schema = Schema {
     name: "things",
-    sql: "CREATE TABLE things (id IDENTITY, name KEY NOT NULL UNIQUE, n BIGINT, body BYTES);\nCREATE INDEX things_n ON things (n);",
-}];
+    steps: &[Migration {
+        version: 1,
+        name: "things",
+        sql: "CREATE TABLE things (id IDENTITY, name KEY NOT NULL UNIQUE, n BIGINT, body BYTES);\nCREATE INDEX things_n ON things (n);",
+    }],
+};
 
 async fn migrated(test: &TestDb) -> Db {
     test.db.migrate(SCHEMA).await.unwrap();
@@ -162,8 +165,29 @@ async fn migrating_twice_changes_nothing_and_an_older_program_is_refused() {
         insert(&db, "a", 1).await.unwrap();
         db.migrate(SCHEMA).await.unwrap();
         assert_eq!(names(&db).await, ["a"]);
-        assert!(matches!(db.migrate(&[]).await, Err(DbError::NewerSchema { found: 1, known: 0 })));
+        let older = Schema { steps: &[], ..SCHEMA };
+        assert!(matches!(db.migrate(older).await, Err(DbError::NewerSchema { found: 1, known: 0 })));
         db.check().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_crate_counts_the_versions_of_its_own_tables() {
+    const OTHER: Schema = Schema {
+        name: "other",
+        steps: &[Migration { version: 1, name: "other", sql: "CREATE TABLE others (id IDENTITY)" }],
+    };
+    on_each(|test| async move {
+        let db = migrated(&test).await;
+        db.migrate(OTHER).await.unwrap();
+        db.migrate(SCHEMA).await.unwrap();
+        db.write(|mut tx| {
+            Box::pin(async move { tx.execute("INSERT INTO others DEFAULT VALUES", &[]).await })
+        })
+        .await
+        .unwrap();
+        insert(&db, "a", 1).await.unwrap();
     })
     .await;
 }

@@ -24,6 +24,8 @@ const OPEN_PARAMETERS: &[&str] = &[
     "service",
     "tag",
 ];
+/// Paths that go on with a secret.
+const SECRET_PATHS: &str = "/setup/";
 /// How much of a user agent is worth keeping.
 const AGENT_LEN: usize = 200;
 
@@ -75,7 +77,7 @@ pub(crate) fn write(line: &Line<'_>) {
         target: "berth::access",
         id = %line.id,
         method = %line.method,
-        path = line.uri.path(),
+        path = open_path(line.uri.path()),
         query = line.uri.query().map(|query| tracing::field::display(OpenQuery(query))),
         version = ?line.version,
         route = line.route,
@@ -88,6 +90,11 @@ pub(crate) fn write(line: &Line<'_>) {
         agent = line.agent.map(|agent| tracing::field::display(Agent(agent))),
         "request"
     );
+}
+
+/// The path, without the secret of a one-time link.
+fn open_path(path: &str) -> &str {
+    if path.starts_with(SECRET_PATHS) { SECRET_PATHS } else { path }
 }
 
 /// A query without the values of parameters that are not known to be harmless.
@@ -129,6 +136,12 @@ mod tests {
     fn values_of_unknown_parameters_are_not_logged() {
         let query = "digest=sha256:ab&token=s3cret&_state=abc&n=5&bare-secret&n";
         assert_eq!(OpenQuery(query).to_string(), "digest=sha256:ab&token=…&_state=…&n=5&…&n");
+    }
+
+    #[test]
+    fn the_secret_of_a_link_is_not_logged() {
+        assert_eq!(open_path("/setup/berth_abc"), "/setup/");
+        assert_eq!(open_path("/v2/setup/x/tags/list"), "/v2/setup/x/tags/list");
     }
 
     #[test]

@@ -1,6 +1,9 @@
-//! The handler: what belongs to which part of the API, and what all answers have in common.
+//! The handler: who asks, what belongs to which part of the API, and what all answers have in common.
 
-use berth_registry::{BodyError, Caller, Registry};
+use std::sync::Arc;
+
+use berth_auth::Accounts;
+use berth_registry::{Body, BodyError, Caller, Registry};
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
@@ -14,25 +17,41 @@ use crate::answer::{Answer, Describe, json};
 use crate::error::ApiError;
 use crate::headers::{API_VERSION, DOCKER_API_VERSION, NOSNIFF};
 use crate::metrics::Metrics;
+use crate::origin::{AddressOptions, Origin};
 use crate::server::{ConnInfo, Handler, RequestBody, ResponseBody, RouteKind};
-use crate::v2;
+use crate::{credentials, manage, search, setup, token, v2};
 
 /// What `docker search` reads at `/v1/_ping`.
 const STANDALONE: HeaderName = HeaderName::from_static("x-docker-registry-standalone");
 
-/// Answers the distribution API for a registry. Clones share everything.
+/// Answers all requests for a registry. Clones share everything.
 #[derive(Clone)]
 pub struct Api {
     registry: Registry,
-    /// There are no accounts yet: whoever reaches the address is the same person.
+    accounts: Option<Accounts>,
+    addresses: Arc<AddressOptions>,
+    /// Everybody, where there are no accounts.
     anonymous: Caller,
     uploads: Gauge,
 }
 
 impl Api {
-    /// The API of `registry`.
+    /// The API of `registry`, for everybody.
     pub fn new(registry: Registry) -> Api {
-        Api { registry, anonymous: Caller::anonymous(), uploads: Gauge::default() }
+        Api {
+            registry,
+            accounts: None,
+            addresses: Arc::default(),
+            anonymous: Caller::anonymous(None),
+            uploads: Gauge::default(),
+        }
+    }
+
+    /// Asks who is there, as soon as there are accounts.
+    pub fn with_accounts(mut self, accounts: Accounts, addresses: AddressOptions) -> Api {
+        self.accounts = Some(accounts);
+        self.addresses = Arc::new(addresses);
+        self
     }
 
     /// Shows the uploads under way in `metrics`.
@@ -41,29 +60,102 @@ impl Api {
         self
     }
 
-    /// Answers one request; its body is any stream of byte pieces. Errors are answers too.
+    /// Answers one request that came over no network; its body is any stream of byte pieces. Errors are answers too.
     pub async fn answer<S, E>(&self, request: Request<S>) -> Response<ResponseBody>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        self.respond(request, None, None).await
+    }
+
+    /// Answers one request of a caller who is known already, whatever credentials it brings.
+    pub async fn answer_as<S, E>(&self, caller: Caller, request: Request<S>) -> Response<ResponseBody>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        self.respond(request, None, Some(caller)).await
+    }
+
+    async fn respond<S, E>(
+        &self,
+        request: Request<S>,
+        connection: Option<&ConnInfo>,
+        known: Option<Caller>,
+    ) -> Response<ResponseBody>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
         E: std::error::Error + Send + Sync + 'static,
     {
         let (head, body) = request.into_parts();
         let body = body.map(|piece| piece.map_err(|error| BodyError(Box::new(error))));
+        let origin = match connection {
+            Some(connection) => Origin::of(&head, connection, &self.addresses),
+            None => Origin::local(&head),
+        };
         let answer = match head.uri.path() {
-            path if path == "/v2" || path.starts_with("/v2/") => {
-                let call = v2::Call::new(&self.registry, &self.anonymous, &self.uploads, &head);
-                v2::answer(call, body).await.with(DOCKER_API_VERSION, API_VERSION)
-            }
             "/v1/_ping" => ping(&head),
-            _ => not_found(),
+            path if path == "/token" || path == "/setup" || path.starts_with("/setup/") => {
+                self.without_caller(&origin, &head, body).await
+            }
+            path => match self.caller(&origin, &head, known).await {
+                Ok(caller) => self.with_caller(&caller, &origin, &head, body).await,
+                Err(error) if path.starts_with("/api/") => manage::refused(error),
+                Err(error) => error.into_answer().with(DOCKER_API_VERSION, API_VERSION),
+            },
         };
         finish(&head.method, answer)
+    }
+
+    /// Who asks. Where there are no accounts nobody is asked.
+    async fn caller(&self, origin: &Origin, head: &Parts, known: Option<Caller>) -> Result<Caller, ApiError> {
+        if let Some(caller) = known {
+            return Ok(caller);
+        }
+        let Some(accounts) = self.accounts.as_ref().filter(|accounts| accounts.any()) else {
+            return Ok(self.anonymous.clone());
+        };
+        let credentials = credentials::read(&head.headers).ok_or_else(|| credentials::malformed(origin))?;
+        let identified = accounts.identify(&credentials, origin.client).await;
+        identified.map_err(|error| credentials::refused(error, origin))
+    }
+
+    /// What says itself who is there: the token server, and one-time links.
+    async fn without_caller(&self, origin: &Origin, head: &Parts, body: impl Body) -> Answer {
+        match &self.accounts {
+            None => not_found(),
+            Some(accounts) if head.uri.path() == "/token" => {
+                token::answer(&self.registry, accounts, origin, head, body).await
+            }
+            Some(accounts) => setup::answer(accounts, origin, head, body).await,
+        }
+    }
+
+    async fn with_caller(&self, caller: &Caller, origin: &Origin, head: &Parts, body: impl Body) -> Answer {
+        match head.uri.path() {
+            path if path == "/v2" || path.starts_with("/v2/") => {
+                let call = v2::Call::new(&self.registry, caller, origin, &self.uploads, head);
+                v2::answer(call, body).await.with(DOCKER_API_VERSION, API_VERSION)
+            }
+            "/v1/search" => {
+                let found = search::answer(&self.registry, caller, head).await;
+                let mut answer = found.unwrap_or_else(ApiError::into_answer);
+                answer.extensions_mut().insert(RouteKind("v1"));
+                answer
+            }
+            path if path.starts_with("/api/v1/") => match &self.accounts {
+                Some(accounts) => manage::answer(&self.registry, accounts, caller, origin, head, body).await,
+                None => not_found(),
+            },
+            _ => not_found(),
+        }
     }
 }
 
 impl Handler for Api {
-    async fn handle(&self, request: Request<RequestBody>, _: ConnInfo) -> Response<ResponseBody> {
-        self.answer(request).await
+    async fn handle(&self, request: Request<RequestBody>, connection: ConnInfo) -> Response<ResponseBody> {
+        self.respond(request, Some(&connection), None).await
     }
 }
 

@@ -20,9 +20,13 @@ pub(crate) struct ApiError {
     /// For the client. Never null: docker drops the message otherwise, and repeats a refused push five times.
     detail: Value,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the client, in place of the standard words of the code.
+    message: Option<&'static str>,
     /// For the log.
-    source: Option<RegistryError>,
+    source: Option<Source>,
 }
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an error ("Error Codes").
 #[derive(Serialize)]
@@ -41,12 +45,43 @@ impl ApiError {
     /// An error with particulars; `detail` must not be null.
     pub(crate) fn new(code: ErrorCode, detail: Value) -> ApiError {
         debug_assert!(!detail.is_null());
-        ApiError { code, detail, headers: Vec::new(), source: None }
+        ApiError { code, detail, headers: Vec::new(), message: None, source: None }
     }
 
     /// An error with a sentence that says what to do.
     pub(crate) fn because(code: ErrorCode, reason: impl Into<String>) -> ApiError {
         ApiError::new(code, json!({ "reason": reason.into() }))
+    }
+
+    /// Our own failure, of which the client learns nothing but that.
+    pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
+        let error = RegistryError::Internal(Box::new(error));
+        error.into()
+    }
+
+    /// The sentence that says what to do.
+    pub(crate) fn reason(&self) -> String {
+        self.detail["reason"].as_str().unwrap_or(self.code.message()).to_owned()
+    }
+
+    /// The refusal that this error is, if it is one.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        match self.source.as_deref()?.downcast_ref::<RegistryError>()? {
+            RegistryError::Denied(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// The same under another code.
+    pub(crate) fn coded(mut self, code: ErrorCode) -> ApiError {
+        self.code = code;
+        self
+    }
+
+    /// Says it in other words than those of the code: some clients show the message and nothing else.
+    pub(crate) fn saying(mut self, message: &'static str) -> ApiError {
+        self.message = Some(message);
+        self
     }
 
     /// The method is not one of this path.
@@ -71,23 +106,25 @@ impl ApiError {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.code.status()).expect("error codes have statuses of HTTP")
     }
 
     /// Logs the error and describes it to the client.
     pub(crate) fn into_answer(self) -> Answer {
         let status = self.status();
-        let cause = self.source.as_ref().map(|error| error as &dyn std::error::Error);
+        let cause = self.source.as_ref().map(|error| &**error as &dyn std::error::Error);
         if status.is_server_error() {
             tracing::error!(code = self.code.code(), error = cause, "a request failed");
         } else {
             tracing::debug!(code = self.code.code(), detail = %self.detail, "a request was refused");
         }
-        let (code, message) = (self.code.code(), self.code.message());
+        let (code, message) = (self.code.code(), self.message.unwrap_or(self.code.message()));
         let document = Errors { errors: [Entry { code, message, detail: &self.detail }] };
         let mut answer = json(status, &document).with(CACHE_CONTROL, NO_STORE);
-        if status == StatusCode::TOO_MANY_REQUESTS {
+        if status == StatusCode::TOO_MANY_REQUESTS
+            && !self.headers.iter().any(|(name, _)| name == RETRY_AFTER)
+        {
             answer = answer.with(RETRY_AFTER, PATIENCE);
         }
         answer.headers_mut().extend(self.headers);
@@ -98,13 +135,7 @@ impl ApiError {
 impl From<RegistryError> for ApiError {
     fn from(error: RegistryError) -> ApiError {
         let (code, detail) = (error.code(), error.detail());
-        ApiError { source: Some(error), ..ApiError::new(code, detail) }
-    }
-}
-
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> ApiError {
-        RegistryError::from(refusal).into()
+        ApiError { source: Some(Box::new(error)), ..ApiError::new(code, detail) }
     }
 }
 

@@ -25,6 +25,26 @@ impl<'a> Query<'a> {
     }
 }
 
+/// Parameters in the form of HTML forms, where a `+` is a space: what token servers are sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Form<'a>(Cow<'a, str>);
+
+impl<'a> Form<'a> {
+    pub(crate) fn new(text: &'a str) -> Form<'a> {
+        Form(if text.contains('+') { Cow::Owned(text.replace('+', "%20")) } else { Cow::Borrowed(text) })
+    }
+
+    /// All values of a parameter, in order.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
+        Query(&self.0).all(name)
+    }
+
+    /// The first value of a parameter that has one.
+    pub(crate) fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        Query(&self.0).get(name)
+    }
+}
+
 /// Cuts a request target into path and query.
 ///
 /// Scripts append `&digest=…` to whatever `Location` they were given, because with other registries that has a query.

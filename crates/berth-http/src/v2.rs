@@ -12,9 +12,11 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use crate::answer::Answer;
 use crate::error::ApiError;
+use crate::origin::Origin;
 use crate::query::{Query, split};
 use crate::server::RouteKind;
 
+mod access;
 mod base;
 mod blobs;
 mod catalog;
@@ -28,6 +30,7 @@ mod uploads;
 pub(crate) struct Call<'a> {
     registry: &'a Registry,
     caller: &'a Caller,
+    origin: &'a Origin,
     uploads: &'a Gauge,
     method: &'a Method,
     headers: &'a HeaderMap,
@@ -39,16 +42,17 @@ impl<'a> Call<'a> {
     pub(crate) fn new(
         registry: &'a Registry,
         caller: &'a Caller,
+        origin: &'a Origin,
         uploads: &'a Gauge,
         head: &'a Parts,
     ) -> Call<'a> {
         let (path, query) = split(&head.uri);
-        Call { registry, caller, uploads, method: &head.method, headers: &head.headers, path, query }
+        Call { registry, caller, origin, uploads, method: &head.method, headers: &head.headers, path, query }
     }
 
     /// Decides whether the caller may do `R` in a repository.
-    fn access<R: Right>(&self, name: &RepositoryName) -> Result<Access<R>, ApiError> {
-        Ok(self.registry.authorizer().authorize(self.caller, name)?)
+    async fn access<R: Right>(&self, name: &RepositoryName) -> Result<Access<R>, ApiError> {
+        Ok(self.registry.authorizer().authorize(self.caller, name).await?)
     }
 
     /// Whether only the header of the answer is wanted.
@@ -75,7 +79,7 @@ pub(crate) async fn answer(call: Call<'_>, body: impl Body) -> Answer {
         Ok(route) => dispatch(call, route, body).await,
         Err(error) => Err(misrouted(call, &error)),
     };
-    let mut answer = done.unwrap_or_else(ApiError::into_answer);
+    let mut answer = done.unwrap_or_else(|error| access::explained(call, error).into_answer());
     answer.extensions_mut().insert(kind);
     answer
 }
@@ -83,7 +87,7 @@ pub(crate) async fn answer(call: Call<'_>, body: impl Body) -> Answer {
 /// The table of the specification ("Endpoints"). HEAD is GET without the body; `api` cuts that off.
 async fn dispatch(call: Call<'_>, route: Route, body: impl Body) -> Result<Answer, ApiError> {
     match (route, call.method.as_str()) {
-        (Route::Base, "GET" | "HEAD") => Ok(base::get()),
+        (Route::Base, "GET" | "HEAD") => base::get(call),
         (Route::Catalog, "GET" | "HEAD") => catalog::get(call).await,
         (Route::Tags { name }, "GET" | "HEAD") => tags::get(call, &name).await,
         (Route::Manifest { name, reference }, "GET" | "HEAD") => {

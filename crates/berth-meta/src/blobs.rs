@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::recent;
 use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, from_size, size};
-use crate::{Meta, MetaError, Timestamp};
+use crate::{Change, Meta, MetaError, Timestamp};
 
 /// A blob as a repository has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,17 +114,17 @@ impl Meta {
         &self,
         repository: &RepositoryName,
         blob: NewBlob,
-        now: Timestamp,
+        change: &Change,
         lease_until: Timestamp,
     ) -> Result<(), MetaError> {
-        let (repository, blob) = (repository.clone(), Arc::new(blob));
+        let (repository, blob, change) = (repository.clone(), Arc::new(blob), change.clone());
         self.db
             .write(move |mut tx| {
-                let (repository, blob) = (repository.clone(), Arc::clone(&blob));
+                let (repository, blob, change) = (repository.clone(), Arc::clone(&blob), change.clone());
                 Box::pin(async move {
-                    let id = repositories::find_or_make(&mut tx, &repository, now).await?;
-                    let blob_id = find_or_insert(&mut tx, &blob, now).await?;
-                    join(&mut tx, id, blob_id, now, lease_until).await?;
+                    let id = repositories::find_or_make(&mut tx, &repository, &change).await?;
+                    let blob_id = find_or_insert(&mut tx, &blob, change.at).await?;
+                    join(&mut tx, id, blob_id, change.at, lease_until).await?;
                     if let Some(upload) = &blob.upload {
                         tx.execute("DELETE FROM uploads WHERE id = ?1", params![upload]).await?;
                     }
@@ -143,23 +143,25 @@ impl Meta {
         from: &RepositoryName,
         into: &RepositoryName,
         digest: &Digest,
-        now: Timestamp,
+        change: &Change,
         lease_until: Timestamp,
     ) -> Result<Option<u64>, MetaError> {
-        let (from, into, digest) = (from.clone(), into.clone(), digest.to_string());
+        let (from, into, digest, change) = (from.clone(), into.clone(), digest.to_string(), change.clone());
         let sql = "SELECT b.id, b.size FROM blobs b
              JOIN repository_blobs m ON m.blob_id = b.id
              JOIN repositories r ON r.id = m.repository_id
              WHERE b.digest = ?1 AND r.name = ?2";
         self.db
             .write(move |mut tx| {
-                let (from, into, digest) = (from.clone(), into.clone(), digest.clone());
+                let (from, into, digest, change) =
+                    (from.clone(), into.clone(), digest.clone(), change.clone());
                 Box::pin(async move {
                     let Some(row) = tx.query_opt(sql, params![&digest, from.as_str()]).await? else {
                         return Ok(None);
                     };
-                    let id = repositories::find_or_make(&mut tx, &into, now).await?;
-                    join(&mut tx, id, row.get(0)?, now, lease_until).await?;
+                    let id = repositories::find_or_make(&mut tx, &into, &change).await?;
+                    join(&mut tx, id, row.get(0)?, change.at, lease_until).await?;
+                    change.tell(&mut tx, "blob.mount", &into, &digest, from.as_str()).await?;
                     Ok(Some(size(&row, 1)?))
                 })
             })
@@ -224,13 +226,13 @@ impl Meta {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-        now: Timestamp,
+        change: &Change,
     ) -> Result<(), MetaError> {
-        let (repository, digest) = (repository.clone(), digest.to_string());
+        let (repository, digest, change) = (repository.clone(), digest.to_string(), change.clone());
         self.db
             .write(move |mut tx| {
-                let (repository, digest) = (repository.clone(), digest.clone());
-                Box::pin(async move { remove(&mut tx, &repository, &digest, now).await })
+                let (repository, digest, change) = (repository.clone(), digest.clone(), change.clone());
+                Box::pin(async move { remove(&mut tx, &repository, &digest, &change).await })
             })
             .await
     }
@@ -240,7 +242,7 @@ async fn remove(
     tx: &mut Tx<'_>,
     repository: &RepositoryName,
     blob: &str,
-    now: Timestamp,
+    change: &Change,
 ) -> Result<(), MetaError> {
     let id = repositories::find(tx, repository).await?.ok_or(MetaError::BlobUnknown)?;
     let sql = "SELECT m.digest FROM manifest_references e JOIN manifests m ON m.id = e.manifest_id
@@ -257,9 +259,9 @@ async fn remove(
         tx.query_opt("SELECT 1 FROM repository_blobs WHERE blob_id = ?1 LIMIT 1", params![blob_id]).await?;
     if others.is_none() {
         let sql = "INSERT INTO collectable (blob_id, since) VALUES (?1, ?2) ON CONFLICT (blob_id) DO NOTHING";
-        tx.execute(sql, params![blob_id, now.0]).await?;
+        tx.execute(sql, params![blob_id, change.at.0]).await?;
     }
-    Ok(())
+    Ok(change.tell(tx, "blob.delete", repository, blob, "").await?)
 }
 
 async fn find_or_insert(tx: &mut Tx<'_>, blob: &NewBlob, now: Timestamp) -> Result<i64, MetaError> {

@@ -1,5 +1,6 @@
 //! Answers that are not what the caller hoped for.
 
+use berth_audit::AuditError;
 use berth_db::DbError;
 use berth_oci::Digest;
 
@@ -43,6 +44,9 @@ pub enum MetaError {
         /// Which, for the log.
         what: &'static str,
     },
+    /// The audit log failed.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The database failed; nothing is known.
     #[error(transparent)]
     Db(#[from] DbError),

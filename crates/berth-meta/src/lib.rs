@@ -6,6 +6,7 @@
 //! finished upload or by a mount, and in no other way.
 
 mod blobs;
+mod change;
 mod error;
 mod manifests;
 mod recent;
@@ -17,16 +18,20 @@ mod tags;
 mod time;
 mod uploads;
 
+pub use berth_audit::Actor;
 pub use blobs::{BlobRow, NewBlob};
+pub use change::Change;
 pub use error::MetaError;
 pub use manifests::{Edge, EdgeRole, ManifestRow, NewManifest, PutManifest, Sparse};
 pub use referrers::Referrer;
+pub use repositories::{RepositoryChange, RepositoryEntry, RepositoryFound, RepositoryRow};
 pub use tags::TagMove;
 pub use time::Timestamp;
 pub use uploads::UploadRow;
 
 use std::sync::Arc;
 
+use berth_audit::AuditLog;
 use berth_db::Db;
 
 /// The registry's rows. Clones share the database.
@@ -41,10 +46,15 @@ const RECENT_BLOBS: usize = 5 * 1024 * 1024;
 /// Bytes of manifests that are remembered.
 const RECENT_MANIFESTS: usize = 2 * 1024 * 1024;
 
+/// Bytes of answers to "is it public?" that are remembered.
+const RECENT_DOORS: usize = 512 * 1024;
+
 /// Lookups whose answer may be known already. What is remembered is never the authority: see [`recent`].
 struct Recent {
     blobs: recent::Answers<BlobRow>,
     manifests: recent::Answers<ManifestRow>,
+    /// Whether a repository is public, `None` if there is none of that name.
+    doors: recent::Answers<Option<bool>>,
 }
 
 /// One page of a list that is sorted by its bytes.
@@ -71,10 +81,12 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Db`], among others if a later version of the program wrote it.
     pub async fn open(db: Db) -> Result<Meta, MetaError> {
-        db.migrate(schema::MIGRATIONS).await?;
+        AuditLog::open(db.clone()).await?;
+        db.migrate(schema::SCHEMA).await?;
         let recent = Recent {
             blobs: recent::Answers::new(RECENT_BLOBS),
             manifests: recent::Answers::new(RECENT_MANIFESTS),
+            doors: recent::Answers::new(RECENT_DOORS),
         };
         Ok(Meta { db, recent: Arc::new(recent) })
     }

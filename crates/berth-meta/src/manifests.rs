@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::recent;
 use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, from_size, size};
-use crate::{Meta, MetaError, TagMove, Timestamp, tags};
+use crate::{Change, Meta, MetaError, TagMove, tags};
 
 /// A stored manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,12 +95,10 @@ pub struct PutManifest {
     pub manifest: NewManifest,
     /// Tags that shall name it.
     pub tags: Vec<Tag>,
-    /// Who pushes, for the history.
-    pub by: String,
+    /// Who pushes, and when.
+    pub change: Change,
     /// The policy for what is absent.
     pub sparse: Sparse,
-    /// When.
-    pub now: Timestamp,
 }
 
 impl Meta {
@@ -192,21 +190,20 @@ impl Meta {
         &self,
         repository: &RepositoryName,
         manifest: &Digest,
-        by: &str,
-        now: Timestamp,
+        change: &Change,
     ) -> Result<(), MetaError> {
-        let (repository, manifest, by) = (repository.clone(), manifest.to_string(), by.to_owned());
+        let (repository, manifest, change) = (repository.clone(), manifest.to_string(), change.clone());
         self.db
             .write(move |mut tx| {
-                let (repository, manifest, by) = (repository.clone(), manifest.clone(), by.clone());
+                let (repository, manifest, change) = (repository.clone(), manifest.clone(), change.clone());
                 Box::pin(async move {
                     let id = repositories::require(&mut tx, &repository).await?;
-                    tags::end_all(&mut tx, id, &manifest, &by, now).await?;
+                    tags::end_all(&mut tx, id, &manifest, &change).await?;
                     let sql = "DELETE FROM manifests WHERE repository_id = ?1 AND digest = ?2";
-                    match tx.execute(sql, params![id.0, &manifest]).await? {
-                        0 => Err(MetaError::ManifestUnknown),
-                        _ => Ok(()),
+                    if tx.execute(sql, params![id.0, &manifest]).await? == 0 {
+                        return Err(MetaError::ManifestUnknown);
                     }
+                    Ok(change.tell(&mut tx, "manifest.delete", &repository, &manifest, "").await?)
                 })
             })
             .await
@@ -239,10 +236,11 @@ fn read(row: &Row) -> Result<ManifestRow, MetaError> {
 
 async fn store(tx: &mut Tx<'_>, put: &PutManifest) -> Result<Vec<TagMove>, MetaError> {
     let manifest = &put.manifest;
-    let repository = repositories::find_or_make(tx, &put.repository, put.now).await?;
+    let repository = repositories::find_or_make(tx, &put.repository, &put.change).await?;
     let digest = manifest.digest.to_string();
     let sql = "SELECT media_type FROM manifests WHERE repository_id = ?1 AND digest = ?2";
-    match tx.query_opt(sql, params![repository.0, &digest]).await? {
+    let known = tx.query_opt(sql, params![repository.0, &digest]).await?;
+    match &known {
         Some(row) => {
             let stored: String = row.get(0)?;
             if stored != manifest.media_type {
@@ -253,7 +251,11 @@ async fn store(tx: &mut Tx<'_>, put: &PutManifest) -> Result<Vec<TagMove>, MetaE
     }
     let mut moves = Vec::with_capacity(put.tags.len());
     for tag in &put.tags {
-        moves.extend(tags::set(tx, repository, tag, &digest, &put.by, put.now).await?);
+        moves.extend(tags::set(tx, repository, tag, &digest, &put.change).await?);
+    }
+    if known.is_none() || !moves.is_empty() {
+        let tags = moves.iter().map(|moved| moved.tag.as_str()).collect::<Vec<_>>().join(", ");
+        put.change.tell(tx, "manifest.push", &put.repository, &digest, &tags).await?;
     }
     Ok(moves)
 }
@@ -282,8 +284,8 @@ async fn insert(
         subject.as_ref(),
         manifest.artifact_type.as_ref(),
         manifest.annotations.as_ref(),
-        put.now.0,
-        &put.by,
+        put.change.at.0,
+        &put.change.actor.name,
     ];
     let id: i64 = tx.query_one(sql, values).await?.get(0)?;
     let sql = "INSERT INTO manifest_references (manifest_id, position, repository_id, role, digest, size)

@@ -1,23 +1,70 @@
-//! Repositories: named, made by the first push.
+//! Repositories: named, made by the first push, and what people set of them.
 
-use berth_db::{Row, Tx, params};
+use berth_db::{DbError, Row, Tx, params};
 use berth_oci::RepositoryName;
 
+use crate::recent;
 use crate::rows::probe;
-use crate::{Meta, MetaError, Page, Timestamp};
+use crate::{Change, Meta, MetaError, Page, Timestamp};
 
 /// Row number of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RepositoryId(pub(crate) i64);
 
+/// A repository in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryEntry {
+    /// Its name.
+    pub name: String,
+    /// Whether everybody may pull from it.
+    pub is_public: bool,
+}
+
+/// A repository that a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryFound {
+    /// Its name.
+    pub name: String,
+    /// One line about it.
+    pub description: String,
+    /// Whether everybody may pull from it.
+    pub is_public: bool,
+}
+
+/// A repository with what people set of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryRow {
+    /// Its name.
+    pub name: RepositoryName,
+    /// Whether everybody may pull from it.
+    pub is_public: bool,
+    /// One line about it.
+    pub description: String,
+    /// A page about it, in Markdown.
+    pub readme: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What is to be set of a repository; absent parts stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RepositoryChange {
+    /// Whether everybody may pull from it.
+    pub is_public: Option<bool>,
+    /// One line about it.
+    pub description: Option<String>,
+    /// A page about it, in Markdown.
+    pub readme: Option<String>,
+}
+
 impl Meta {
-    /// Lists repository names after `after` in byte order.
+    /// Lists repositories after `after` in byte order of their names.
     ///
     /// # Errors
     /// [`MetaError::Db`].
-    pub async fn repositories(&self, after: &str, limit: usize) -> Result<Page<String>, MetaError> {
+    pub async fn repositories(&self, after: &str, limit: usize) -> Result<Page<RepositoryEntry>, MetaError> {
         let after = after.to_owned();
-        let sql = "SELECT name FROM repositories WHERE name > ?1 ORDER BY name LIMIT ?2";
+        let sql = "SELECT name, visibility FROM repositories WHERE name > ?1 ORDER BY name LIMIT ?2";
         let rows = self
             .db
             .read(move |mut tx| {
@@ -25,7 +72,131 @@ impl Meta {
                 Box::pin(async move { tx.query(sql, params![&after, probe(limit)]).await })
             })
             .await?;
-        Ok(Page::cut(names(&rows)?, limit))
+        let entry = |row: &Row| Ok(RepositoryEntry { name: row.get(0)?, is_public: is_public(row, 1)? });
+        Ok(Page::cut(rows.iter().map(entry).collect::<Result<_, MetaError>>()?, limit))
+    }
+
+    /// Names of repositories in the namespace, `limit` at most, in byte order.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn repositories_in(&self, namespace: &str, limit: usize) -> Result<Vec<String>, MetaError> {
+        // The byte after the slash is the zero, so this is every name that begins with `namespace/`.
+        let (first, end) = (format!("{namespace}/"), format!("{namespace}0"));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let sql = "SELECT name FROM repositories WHERE name > ?1 AND name < ?2 ORDER BY name LIMIT ?3";
+        let rows = self
+            .db
+            .read(move |mut tx| {
+                let (first, end) = (first.clone(), end.clone());
+                Box::pin(async move { tx.query(sql, params![&first, &end, limit]).await })
+            })
+            .await?;
+        names(&rows)
+    }
+
+    /// Repositories that hold `term` in their name or description, in any case of letters, after `after` in byte order.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn search_repositories(
+        &self,
+        term: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Page<RepositoryFound>, MetaError> {
+        let mut pattern = String::from("%");
+        for c in term.chars().take(255).flat_map(char::to_lowercase) {
+            if matches!(c, '%' | '_' | '!') {
+                pattern.push('!');
+            }
+            pattern.push(c);
+        }
+        pattern.push('%');
+        let after = after.to_owned();
+        let sql = "SELECT name, description, visibility FROM repositories
+             WHERE name > ?1 AND (name LIKE ?2 ESCAPE '!' OR LOWER(description) LIKE ?2 ESCAPE '!')
+             ORDER BY name LIMIT ?3";
+        let rows = self
+            .db
+            .read(move |mut tx| {
+                let (after, pattern) = (after.clone(), pattern.clone());
+                Box::pin(async move { tx.query(sql, params![&after, &pattern, probe(limit)]).await })
+            })
+            .await?;
+        let found = |row: &Row| {
+            Ok(RepositoryFound { name: row.get(0)?, description: row.get(1)?, is_public: is_public(row, 2)? })
+        };
+        Ok(Page::cut(rows.iter().map(found).collect::<Result<_, MetaError>>()?, limit))
+    }
+
+    /// Whether a repository is public; `None` if there is none of that name.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn is_public(&self, name: &RepositoryName) -> Result<Option<bool>, MetaError> {
+        let question = recent::question(&[name.as_str()]);
+        let epoch = self.db.epoch();
+        if let Some(answer) = self.recent.doors.get(epoch, &question) {
+            return Ok(answer);
+        }
+        let name = name.clone();
+        let sql = "SELECT visibility FROM repositories WHERE name = ?1";
+        let row = self
+            .db
+            .read(move |mut tx| {
+                let name = name.clone();
+                Box::pin(async move { tx.query_opt(sql, params![name.as_str()]).await })
+            })
+            .await?;
+        let answer = row.map(|row| is_public(&row, 0)).transpose()?;
+        if epoch.is_some() && epoch == self.db.epoch() {
+            self.recent.doors.put(epoch, question, &answer, 0);
+        }
+        Ok(answer)
+    }
+
+    /// A repository with what people set of it.
+    ///
+    /// # Errors
+    /// [`MetaError::RepositoryUnknown`].
+    pub async fn repository(&self, name: &RepositoryName) -> Result<RepositoryRow, MetaError> {
+        let wanted = name.clone();
+        let sql = "SELECT visibility, description, readme, created_at FROM repositories WHERE name = ?1";
+        let row = self
+            .db
+            .read(move |mut tx| {
+                let name = wanted.clone();
+                Box::pin(async move { tx.query_opt(sql, params![name.as_str()]).await })
+            })
+            .await?
+            .ok_or(MetaError::RepositoryUnknown)?;
+        Ok(RepositoryRow {
+            name: name.clone(),
+            is_public: is_public(&row, 0)?,
+            description: row.get(1)?,
+            readme: row.get(2)?,
+            created_at: Timestamp(row.get(3)?),
+        })
+    }
+
+    /// Sets something of a repository.
+    ///
+    /// # Errors
+    /// [`MetaError::RepositoryUnknown`].
+    pub async fn change_repository(
+        &self,
+        name: &RepositoryName,
+        set: RepositoryChange,
+        change: &Change,
+    ) -> Result<(), MetaError> {
+        let (name, change) = (name.clone(), change.clone());
+        self.db
+            .write(move |mut tx| {
+                let (name, set, change) = (name.clone(), set.clone(), change.clone());
+                Box::pin(async move { apply(&mut tx, &name, &set, &change).await })
+            })
+            .await
     }
 
     /// Whether there is such a repository.
@@ -60,11 +231,41 @@ pub(crate) async fn require(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Re
 pub(crate) async fn find_or_make(
     tx: &mut Tx<'_>,
     name: &RepositoryName,
-    now: Timestamp,
+    change: &Change,
 ) -> Result<RepositoryId, MetaError> {
     if let Some(id) = find(tx, name).await? {
         return Ok(id);
     }
-    let sql = "INSERT INTO repositories (name, created_at) VALUES (?1, ?2) RETURNING id";
-    Ok(RepositoryId(tx.query_one(sql, params![name.as_str(), now.0]).await?.get(0)?))
+    let visibility = word(change.makes_public);
+    let sql = "INSERT INTO repositories (name, visibility, created_at) VALUES (?1, ?2, ?3) RETURNING id";
+    let row = tx.query_one(sql, params![name.as_str(), visibility, change.at.0]).await?;
+    change.tell(tx, "repository.make", name, name.as_str(), visibility).await?;
+    Ok(RepositoryId(row.get(0)?))
+}
+
+async fn apply(
+    tx: &mut Tx<'_>,
+    name: &RepositoryName,
+    set: &RepositoryChange,
+    change: &Change,
+) -> Result<(), MetaError> {
+    let id = require(tx, name).await?;
+    let visibility = set.is_public.map(word);
+    let sql = "UPDATE repositories SET visibility = COALESCE(?1, visibility),
+             description = COALESCE(?2, description), readme = COALESCE(?3, readme) WHERE id = ?4";
+    let (description, readme) = (set.description.as_deref(), set.readme.as_deref());
+    tx.execute(sql, params![visibility, description, readme, id.0]).await?;
+    let parts = [("description", description.is_some()), ("readme", readme.is_some())];
+    let changed = visibility.into_iter().chain(parts.iter().filter(|(_, set)| *set).map(|(part, _)| *part));
+    let changed = changed.collect::<Vec<_>>().join(", ");
+    Ok(change.tell(tx, "repository.change", name, name.as_str(), &changed).await?)
+}
+
+/// How the column says it.
+fn word(is_public: bool) -> &'static str {
+    if is_public { "public" } else { "private" }
+}
+
+fn is_public(row: &Row, column: usize) -> Result<bool, DbError> {
+    Ok(row.get::<String>(column)? == word(true))
 }

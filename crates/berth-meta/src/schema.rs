@@ -1,9 +1,22 @@
 //! The tables. `docs/storage.md` draws them; change both together, and never a released step.
 
-use berth_db::Migration;
+use berth_db::{Migration, Schema};
 
 /// Every step from the beginning.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { version: 1, name: "registry", sql: REGISTRY }];
+pub(crate) const SCHEMA: Schema = Schema {
+    name: "registry",
+    steps: &[
+        Migration { version: 1, name: "registry", sql: REGISTRY },
+        Migration { version: 2, name: "settings of a repository", sql: SETTINGS },
+    ],
+};
+
+/// Repositories of before are private: with accounts on they belong to administrators until somebody opens them.
+const SETTINGS: &str = "
+ALTER TABLE repositories ADD COLUMN visibility KEY NOT NULL DEFAULT 'private';
+ALTER TABLE repositories ADD COLUMN description TEXT NOT NULL DEFAULT '';
+ALTER TABLE repositories ADD COLUMN readme TEXT NOT NULL DEFAULT '';
+";
 
 /// Times are microseconds since 1970. Digests are text, `sha256:…`.
 ///

@@ -5,7 +5,7 @@ use berth_oci::{Digest, RepositoryName, Tag};
 
 use crate::repositories::{self, RepositoryId, names};
 use crate::rows::{digest, probe};
-use crate::{Meta, MetaError, Page, Timestamp};
+use crate::{Change, Meta, MetaError, Page};
 
 /// What a push did to a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,21 +50,21 @@ impl Meta {
         &self,
         repository: &RepositoryName,
         tag: &Tag,
-        by: &str,
-        now: Timestamp,
+        change: &Change,
     ) -> Result<(), MetaError> {
-        let (repository, tag, by) = (repository.clone(), tag.clone(), by.to_owned());
+        let (repository, tag, change) = (repository.clone(), tag.clone(), change.clone());
         let sql = "UPDATE tags SET ended_at = ?1, ended_by = ?2
              WHERE repository_id = ?3 AND name = ?4 AND ended_at IS NULL";
         self.db
             .write(move |mut tx| {
-                let (repository, tag, by) = (repository.clone(), tag.clone(), by.clone());
+                let (repository, tag, change) = (repository.clone(), tag.clone(), change.clone());
                 Box::pin(async move {
                     let id = repositories::require(&mut tx, &repository).await?;
-                    match tx.execute(sql, params![now.0, &by, id.0, tag.as_str()]).await? {
-                        0 => Err(MetaError::ManifestUnknown),
-                        _ => Ok(()),
+                    let values = params![change.at.0, &change.actor.name, id.0, tag.as_str()];
+                    if tx.execute(sql, values).await? == 0 {
+                        return Err(MetaError::ManifestUnknown);
                     }
+                    Ok(change.tell(&mut tx, "tag.delete", &repository, tag.as_str(), "").await?)
                 })
             })
             .await
@@ -77,9 +77,9 @@ pub(crate) async fn set(
     repository: RepositoryId,
     tag: &Tag,
     target: &str,
-    by: &str,
-    now: Timestamp,
+    change: &Change,
 ) -> Result<Option<TagMove>, MetaError> {
+    let (by, now) = (&change.actor.name, change.at);
     let sql = "SELECT id, digest FROM tags WHERE repository_id = ?1 AND name = ?2 AND ended_at IS NULL";
     let open = tx.query_opt(sql, params![repository.0, tag.as_str()]).await?;
     let mut from = None;
@@ -102,11 +102,10 @@ pub(crate) async fn end_all(
     tx: &mut Tx<'_>,
     repository: RepositoryId,
     target: &str,
-    by: &str,
-    now: Timestamp,
+    change: &Change,
 ) -> Result<(), MetaError> {
     let sql = "UPDATE tags SET ended_at = ?1, ended_by = ?2
          WHERE repository_id = ?3 AND digest = ?4 AND ended_at IS NULL";
-    tx.execute(sql, params![now.0, by, repository.0, target]).await?;
+    tx.execute(sql, params![change.at.0, &change.actor.name, repository.0, target]).await?;
     Ok(())
 }

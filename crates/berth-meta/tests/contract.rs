@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use berth_db::testing::{TestDb, on_each};
 use berth_meta::{
-    Edge, EdgeRole, Meta, MetaError, NewBlob, NewManifest, PutManifest, Sparse, Timestamp, UploadRow,
+    Actor, Change, Edge, EdgeRole, Meta, MetaError, NewBlob, NewManifest, PutManifest, RepositoryChange,
+    Sparse, Timestamp, UploadRow,
 };
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use bytes::Bytes;
@@ -14,6 +15,11 @@ const NOW: Timestamp = Timestamp(1_000_000);
 
 async fn open(test: &TestDb) -> Meta {
     Meta::open(test.db.clone()).await.unwrap()
+}
+
+fn by(who: &str) -> Change {
+    let actor = Actor { id: format!("user:{who}"), name: who.to_owned(), address: None };
+    Change { actor, audited: true, at: NOW, makes_public: false }
 }
 
 fn name(text: &str) -> RepositoryName {
@@ -36,7 +42,7 @@ async fn add_blob(meta: &Meta, repository: &str, content: &'static [u8]) -> Dige
         content: Some(Bytes::from_static(content)),
         upload: None,
     };
-    meta.add_blob(&name(repository), blob, NOW, NOW.plus(HOUR)).await.unwrap();
+    meta.add_blob(&name(repository), blob, &by("alice"), NOW.plus(HOUR)).await.unwrap();
     digest
 }
 
@@ -60,9 +66,8 @@ fn put(repository: &str, manifest: NewManifest, tags: &[&str]) -> PutManifest {
         repository: name(repository),
         manifest,
         tags: tags.iter().map(|text| tag(text)).collect(),
-        by: "alice".to_owned(),
+        change: by("alice"),
         sparse: Sparse::Refuse,
-        now: NOW,
     }
 }
 
@@ -78,9 +83,10 @@ async fn a_blob_is_readable_only_where_it_is_a_member() {
             "{}",
             test.engine
         );
-        let mounted = meta.mount_blob(&name("a/y"), &name("a/x"), &digest, NOW, NOW).await.unwrap();
+        let mounted = meta.mount_blob(&name("a/y"), &name("a/x"), &digest, &by("alice"), NOW).await.unwrap();
         assert_eq!(mounted, None, "a/y does not have it");
-        let mounted = meta.mount_blob(&name("b/priv"), &name("a/x"), &digest, NOW, NOW).await.unwrap();
+        let mounted =
+            meta.mount_blob(&name("b/priv"), &name("a/x"), &digest, &by("alice"), NOW).await.unwrap();
         assert_eq!(mounted, Some(6));
         assert_eq!(meta.blob(&name("a/x"), &digest).await.unwrap().size, 6);
         assert_eq!(meta.repositories_with_blob(&digest, 10).await.unwrap(), ["a/x", "b/priv"]);
@@ -93,7 +99,7 @@ async fn a_failed_mount_makes_no_repository() {
     on_each(|test| async move {
         let meta = open(&test).await;
         let digest = Digest::sha256(b"absent");
-        meta.mount_blob(&name("b"), &name("a"), &digest, NOW, NOW).await.unwrap();
+        meta.mount_blob(&name("b"), &name("a"), &digest, &by("alice"), NOW).await.unwrap();
         assert!(!meta.repository_exists(&name("a")).await.unwrap(), "{}", test.engine);
     })
     .await;
@@ -182,20 +188,20 @@ async fn deleting_a_tag_keeps_the_others_and_deleting_a_manifest_takes_its_tags(
         let meta = open(&test).await;
         let one = manifest("{1}", &[]);
         meta.put_manifest(put("a", one.clone(), &["latest", "1.9", "1"])).await.unwrap();
-        meta.remove_tag(&name("a"), &tag("latest"), "bob", NOW).await.unwrap();
+        meta.remove_tag(&name("a"), &tag("latest"), &by("bob")).await.unwrap();
         assert!(matches!(
-            meta.remove_tag(&name("a"), &tag("latest"), "bob", NOW).await,
+            meta.remove_tag(&name("a"), &tag("latest"), &by("bob")).await,
             Err(MetaError::ManifestUnknown)
         ));
         assert_eq!(meta.tags(&name("a"), "", 10).await.unwrap().items, ["1", "1.9"]);
-        meta.remove_manifest(&name("a"), &one.digest, "bob", NOW).await.unwrap();
+        meta.remove_manifest(&name("a"), &one.digest, &by("bob")).await.unwrap();
         assert_eq!(
             meta.tags(&name("a"), "", 10).await.unwrap().items,
             Vec::<String>::new(),
             "{}",
             test.engine
         );
-        let again = meta.remove_manifest(&name("a"), &one.digest, "bob", NOW).await;
+        let again = meta.remove_manifest(&name("a"), &one.digest, &by("bob")).await;
         assert!(matches!(again, Err(MetaError::ManifestUnknown)));
         let gone = meta.manifest(&name("a"), &at("1.9")).await;
         assert!(matches!(gone, Err(MetaError::ManifestUnknown)));
@@ -211,7 +217,7 @@ async fn a_failed_delete_of_a_manifest_leaves_its_tags() {
         let meta = open(&test).await;
         meta.put_manifest(put("a", manifest("{1}", &[]), &["1"])).await.unwrap();
         let absent = Digest::sha256(b"absent");
-        meta.remove_manifest(&name("a"), &absent, "bob", NOW).await.unwrap_err();
+        meta.remove_manifest(&name("a"), &absent, &by("bob")).await.unwrap_err();
         assert_eq!(meta.tags(&name("a"), "", 10).await.unwrap().items, ["1"], "{}", test.engine);
     })
     .await;
@@ -238,15 +244,18 @@ async fn a_blob_in_use_stays_and_the_last_membership_queues_it() {
         let layer = add_blob(&meta, "a", b"layer").await;
         let one = manifest("{1}", &[(EdgeRole::Blob, &layer)]);
         meta.put_manifest(put("a", one.clone(), &[])).await.unwrap();
-        match meta.remove_blob(&name("a"), &layer, NOW).await {
+        match meta.remove_blob(&name("a"), &layer, &by("bob")).await {
             Err(MetaError::BlobInUse { manifest }) => assert_eq!(manifest, one.digest, "{}", test.engine),
             other => panic!("{}: {other:?}", test.engine),
         }
         meta.blob(&name("a"), &layer).await.unwrap();
-        meta.remove_manifest(&name("a"), &one.digest, "bob", NOW).await.unwrap();
-        meta.remove_blob(&name("a"), &layer, NOW).await.unwrap();
+        meta.remove_manifest(&name("a"), &one.digest, &by("bob")).await.unwrap();
+        meta.remove_blob(&name("a"), &layer, &by("bob")).await.unwrap();
         assert!(matches!(meta.blob(&name("a"), &layer).await, Err(MetaError::BlobUnknown)));
-        assert!(matches!(meta.remove_blob(&name("a"), &layer, NOW).await, Err(MetaError::BlobUnknown)));
+        assert!(matches!(
+            meta.remove_blob(&name("a"), &layer, &by("bob")).await,
+            Err(MetaError::BlobUnknown)
+        ));
         assert_eq!(collectable(&test).await, 1);
         add_blob(&meta, "c", b"layer").await;
         assert_eq!(collectable(&test).await, 0, "a new membership takes it out of the queue");
@@ -288,8 +297,8 @@ async fn pages_neither_miss_nor_repeat() {
         for repository in ["b", "a-b", "a/b"] {
             add_blob(&meta, repository, b"x").await;
         }
-        assert_eq!(meta.repositories("", 10).await.unwrap().items, ["a", "a-b", "a/b", "b"]);
-        assert_eq!(meta.repositories("a-b", 1).await.unwrap().items, ["a/b"]);
+        assert_eq!(listed(&meta, "", 10).await, ["a", "a-b", "a/b", "b"]);
+        assert_eq!(listed(&meta, "a-b", 1).await, ["a/b"]);
     })
     .await;
 }
@@ -356,6 +365,127 @@ async fn an_upload_belongs_to_a_repository_and_a_principal() {
         assert_eq!(meta.idle_uploads(NOW.plus(HOUR), 10).await.unwrap().len(), 1);
         meta.remove_upload(&upload.id).await.unwrap();
         assert!(!meta.upload_exists(&upload.id).await.unwrap());
+    })
+    .await;
+}
+
+async fn listed(meta: &Meta, after: &str, limit: usize) -> Vec<String> {
+    let page = meta.repositories(after, limit).await.unwrap();
+    page.items.into_iter().map(|entry| entry.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_private_until_somebody_opens_it() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        add_blob(&meta, "a/x", b"x").await;
+        assert_eq!(meta.is_public(&name("a/x")).await.unwrap(), Some(false), "{}", test.engine);
+        assert_eq!(meta.is_public(&name("a/y")).await.unwrap(), None);
+        let opened = RepositoryChange { is_public: Some(true), ..RepositoryChange::default() };
+        meta.change_repository(&name("a/x"), opened.clone(), &by("alice")).await.unwrap();
+        assert_eq!(meta.is_public(&name("a/x")).await.unwrap(), Some(true));
+        let described = RepositoryChange {
+            description: Some("An app".to_owned()),
+            readme: Some("# App".to_owned()),
+            ..RepositoryChange::default()
+        };
+        meta.change_repository(&name("a/x"), described, &by("alice")).await.unwrap();
+        let row = meta.repository(&name("a/x")).await.unwrap();
+        assert_eq!((row.is_public, row.description.as_str(), row.readme.as_str()), (true, "An app", "# App"));
+        let absent = meta.change_repository(&name("a/y"), opened, &by("alice")).await;
+        assert!(matches!(absent, Err(MetaError::RepositoryUnknown)));
+        let makes = Change { makes_public: true, ..by("alice") };
+        let blob = NewBlob { digest: Digest::sha256(b"x"), size: 1, content: None, upload: None };
+        meta.add_blob(&name("a/z"), blob, &makes, NOW).await.unwrap();
+        assert_eq!(meta.is_public(&name("a/z")).await.unwrap(), Some(true));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_is_what_stands_before_the_first_slash() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        for repository in ["a", "a-b/x", "a/x", "a/x/y", "a0/x", "ab/x"] {
+            add_blob(&meta, repository, b"x").await;
+        }
+        assert_eq!(meta.repositories_in("a", 10).await.unwrap(), ["a/x", "a/x/y"], "{}", test.engine);
+        assert_eq!(meta.repositories_in("a", 1).await.unwrap(), ["a/x"]);
+        assert_eq!(meta.repositories_in("c", 1).await.unwrap(), Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_looks_into_names_and_descriptions_and_knows_no_wildcards() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        for repository in ["team/fancy-app", "team/my_app", "team/other"] {
+            add_blob(&meta, repository, b"x").await;
+        }
+        let described = RepositoryChange {
+            description: Some("A Fancy Thing, 100%".to_owned()),
+            ..RepositoryChange::default()
+        };
+        meta.change_repository(&name("team/other"), described, &by("alice")).await.unwrap();
+        for (term, expected) in [
+            ("fancy", &["team/fancy-app", "team/other"][..]),
+            ("FANCY", &["team/fancy-app", "team/other"]),
+            ("team/", &["team/fancy-app", "team/my_app", "team/other"]),
+            ("", &["team/fancy-app", "team/my_app", "team/other"]),
+            ("y_a", &["team/my_app"]),
+            ("100%", &["team/other"]),
+            ("y%p", &[]),
+            ("!", &[]),
+            ("' OR ''='", &[]),
+        ] {
+            let page = meta.search_repositories(term, "", 10).await.unwrap();
+            let names: Vec<_> = page.items.iter().map(|found| found.name.as_str()).collect();
+            assert_eq!(names, expected, "{} {term}", test.engine);
+        }
+        let page = meta.search_repositories("", "team/fancy-app", 1).await.unwrap();
+        assert_eq!((page.items[0].name.as_str(), page.more), ("team/my_app", true));
+    })
+    .await;
+}
+
+async fn audited(test: &TestDb) -> Vec<String> {
+    let rows = test.db.read(|mut tx| {
+        Box::pin(async move {
+            let sql =
+                "SELECT actor || ' ' || action || ' ' || repository || ' ' || detail FROM audit ORDER BY id";
+            tx.query(sql, &[]).await?.iter().map(|row| row.get::<String>(0)).collect::<Result<Vec<_>, _>>()
+        })
+    });
+    rows.await.unwrap_or_else(|error: berth_db::DbError| panic!("{error}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_leaves_a_row_in_the_audit_log_and_none_when_nothing_changed() {
+    on_each(|test| async move {
+        let meta = open(&test).await;
+        let layer = add_blob(&meta, "a", b"layer").await;
+        let one = manifest("{1}", &[]);
+        meta.put_manifest(put("a", one.clone(), &["v1"])).await.unwrap();
+        meta.put_manifest(put("a", one.clone(), &["v1"])).await.unwrap();
+        meta.mount_blob(&name("a"), &name("b"), &layer, &by("alice"), NOW).await.unwrap();
+        meta.remove_tag(&name("a"), &tag("v1"), &by("bob")).await.unwrap();
+        meta.remove_tag(&name("a"), &tag("v1"), &by("bob")).await.unwrap_err();
+        meta.remove_manifest(&name("a"), &one.digest, &by("bob")).await.unwrap();
+        meta.remove_blob(&name("a"), &layer, &by("bob")).await.unwrap();
+        let quiet = Change { audited: false, ..by("carol") };
+        let blob = NewBlob { digest: Digest::sha256(b"q"), size: 1, content: None, upload: None };
+        meta.add_blob(&name("c"), blob, &quiet, NOW).await.unwrap();
+        let expected = [
+            "alice repository.make a private",
+            "alice manifest.push a v1",
+            "alice repository.make b private",
+            "alice blob.mount b a",
+            "bob tag.delete a ",
+            "bob manifest.delete a ",
+            "bob blob.delete a ",
+        ];
+        assert_eq!(audited(&test).await, expected, "{}", test.engine);
     })
     .await;
 }

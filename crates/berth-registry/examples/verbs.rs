@@ -25,31 +25,31 @@ async fn main() {
     run("push of 16 KiB blobs", &registry, |registry, n| async move {
         let content = Bytes::from(format!("{n:0>16384}"));
         let digest = Digest::sha256(&content);
-        let push = may::<Push>(&registry);
+        let push = may::<Push>(&registry).await;
         let upload = registry.start_upload(&push, None).await.expect("an upload");
         let body = stream::iter([Ok::<_, BodyError>(content)]);
         registry.finish_upload(&push, &upload.id, None, body, &digest).await.expect("a blob");
     })
     .await;
     run("push of manifests", &registry, |registry, n| async move {
-        registry.put_manifest(&may(&registry), manifest(n)).await.expect("a manifest");
+        registry.put_manifest(&may(&registry).await, manifest(n)).await.expect("a manifest");
     })
     .await;
     run("pull of manifests", &registry, |registry, n| async move {
         let reference: Reference = format!("v{n}").parse().expect("a tag");
-        registry.get_manifest(&may::<Pull>(&registry), &reference).await.expect("a manifest");
+        registry.get_manifest(&may::<Pull>(&registry).await, &reference).await.expect("a manifest");
     })
     .await;
     run("pull of 16 KiB blobs", &registry, |registry, n| async move {
         let digest = Digest::sha256(format!("{n:0>16384}").as_bytes());
-        registry.open_blob(&may::<Pull>(&registry), &digest).await.expect("a blob");
+        registry.open_blob(&may::<Pull>(&registry).await, &digest).await.expect("a blob");
     })
     .await;
 }
 
-fn may<R: Right>(registry: &Registry) -> Access<R> {
+async fn may<R: Right>(registry: &Registry) -> Access<R> {
     let repository = "bench/app".parse().expect("a name");
-    registry.authorizer().authorize(&Caller::anonymous(), &repository).expect("a right")
+    registry.authorizer().authorize(&Caller::anonymous(None), &repository).await.expect("a right")
 }
 
 fn manifest(n: usize) -> PutManifest {

@@ -2,25 +2,12 @@
 
 use std::marker::PhantomData;
 
+use berth_auth::{Accounts, Action, Actions, Missing, Verdict, Visibility};
+use berth_meta::{Change, Meta, Timestamp};
 use berth_oci::RepositoryName;
+use serde_json::{Value, json};
 
-/// The one on whose behalf a request comes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    principal: String,
-}
-
-impl Caller {
-    /// Somebody who gave no name.
-    pub fn anonymous() -> Caller {
-        Caller { principal: "anonymous".to_owned() }
-    }
-
-    /// A stable name for history rows and for the ownership of uploads.
-    pub fn principal(&self) -> &str {
-        &self.principal
-    }
-}
+use crate::{Caller, RegistryError};
 
 mod sealed {
     pub trait Sealed {}
@@ -28,31 +15,37 @@ mod sealed {
 
 /// Something that one can be allowed to do in a repository.
 pub trait Right: sealed::Sealed {
-    /// The word for it in challenges and scopes.
-    const NAME: &'static str;
+    /// The action that it is.
+    const ACTION: Action;
 }
 
-/// Reading.
-#[derive(Debug, Clone, Copy)]
-pub struct Pull;
-/// Adding blobs, manifests and tags.
-#[derive(Debug, Clone, Copy)]
-pub struct Push;
-/// Removing them.
-#[derive(Debug, Clone, Copy)]
-pub struct Delete;
-
 macro_rules! right {
-    ($type:ty, $name:literal) => {
-        impl sealed::Sealed for $type {}
-        impl Right for $type {
-            const NAME: &'static str = $name;
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+        impl sealed::Sealed for $name {}
+        impl Right for $name {
+            const ACTION: Action = Action::$name;
         }
     };
 }
-right!(Pull, "pull");
-right!(Push, "push");
-right!(Delete, "delete");
+right!(
+    /// Reading.
+    Pull
+);
+right!(
+    /// Adding blobs, manifests and tags.
+    Push
+);
+right!(
+    /// Removing them.
+    Delete
+);
+right!(
+    /// Saying who may see the repository, and what is told about it.
+    Admin
+);
 
 /// Proof that `R` is allowed in one repository. Nothing outside of [`Authorizer`] can make one:
 ///
@@ -60,13 +53,21 @@ right!(Delete, "delete");
 /// use berth_registry::{Access, Caller, Pull};
 ///
 /// fn forge(caller: Caller) -> Access<Pull> {
-///     Access { repository: "a/b".parse().unwrap(), caller, right: std::marker::PhantomData }
+///     Access {
+///         repository: "a/b".parse().unwrap(),
+///         caller,
+///         audited: false,
+///         makes_public: false,
+///         right: std::marker::PhantomData,
+///     }
 /// }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Access<R> {
     repository: RepositoryName,
     caller: Caller,
+    audited: bool,
+    makes_public: bool,
     right: PhantomData<R>,
 }
 
@@ -80,67 +81,251 @@ impl<R> Access<R> {
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
+
+    /// The circumstances of a change that is made now.
+    pub(crate) fn change(&self) -> Change {
+        Change {
+            actor: self.caller.actor(),
+            audited: self.audited,
+            at: Timestamp::now(),
+            makes_public: self.makes_public,
+        }
+    }
 }
 
-/// Proof that the list of repositories may be read.
+/// Proof that the list of repositories may be read, as far as its holder may see them.
 #[derive(Debug)]
 pub struct CatalogAccess {
-    _minted: (),
+    caller: Caller,
 }
 
 /// A right that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{principal} has no right to {right} {repository}")]
-pub struct Refusal {
-    /// Who asked.
-    pub principal: String,
-    /// The missing right.
-    pub right: &'static str,
-    /// Where.
-    pub repository: String,
+pub enum Refusal {
+    /// An action in a repository.
+    #[error("{}", if *.may_know { .missing.to_string() } else { HIDDEN.to_owned() })]
+    Repository {
+        /// The repository that was asked for, whether or not it exists.
+        repository: RepositoryName,
+        /// The action.
+        action: Action,
+        /// What is missing.
+        missing: Missing,
+        /// Whether the caller may know more than that he may not: he can see the repository, or nobody knows him yet.
+        may_know: bool,
+    },
+    /// The list of repositories.
+    #[error("listing repositories needs a token for it")]
+    Catalog,
+    /// There is no account yet, and the server is not open without one.
+    #[error(
+        "this registry has no account yet; its operator makes the first one with the link that the server printed"
+    )]
+    NotSetUp,
+}
+
+/// What is said about a repository that may or may not exist.
+const HIDDEN: &str = "the repository does not exist, or you may not do this there";
+
+impl Refusal {
+    /// What the client is told. Who may not see a repository is told the same whether or not it exists.
+    pub(crate) fn detail(&self) -> Value {
+        let reason = self.to_string();
+        match self {
+            Refusal::Repository { repository, action, may_know: true, .. } => {
+                json!({ "reason": reason, "repository": repository.as_str(), "missing": action.as_str() })
+            }
+            _ => json!({ "reason": reason }),
+        }
+    }
 }
 
 /// The one function that decides.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Authorizer {
-    policy: Rule,
+    rule: Rule,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Rule {
-    /// No accounts: everybody who can connect may do everything.
+    /// Everybody who can connect may do everything.
     Open,
+    /// The accounts decide; and while there are none, this.
+    Accounts { accounts: Accounts, meta: Meta, without: WithoutAccounts },
+}
+
+/// What holds while there is no account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutAccounts {
+    /// Everybody may do everything: only this machine, or a network whose members trust each other, can connect.
+    Open,
+    /// Nobody may do anything until there is one.
+    Closed,
 }
 
 impl Authorizer {
-    /// A registry without accounts, for one machine or for a network whose members trust each other.
+    /// A registry that never asks, for tests and measurements.
     pub fn open() -> Authorizer {
-        Authorizer { policy: Rule::Open }
+        Authorizer { rule: Rule::Open }
+    }
+
+    /// A registry with accounts, as soon as there is one.
+    pub fn new(accounts: Accounts, meta: Meta, without: WithoutAccounts) -> Authorizer {
+        Authorizer { rule: Rule::Accounts { accounts, meta, without } }
+    }
+
+    /// Whether one has to say who he is: there are accounts.
+    pub fn has_accounts(&self) -> bool {
+        matches!(&self.rule, Rule::Accounts { accounts, .. } if accounts.any())
+    }
+
+    /// Whether nothing is served until there is an account.
+    pub fn waits_for_setup(&self) -> bool {
+        let Rule::Accounts { accounts, without, .. } = &self.rule else { return false };
+        *without == WithoutAccounts::Closed && !accounts.any()
     }
 
     /// Decides whether `caller` may do `R` in `repository`.
     ///
     /// # Errors
-    /// [`Refusal`], which says what is missing.
-    pub fn authorize<R: Right>(
+    /// [`RegistryError::Denied`], which says what is missing; an internal one if that cannot be known.
+    pub async fn authorize<R: Right>(
         &self,
         caller: &Caller,
         repository: &RepositoryName,
-    ) -> Result<Access<R>, Refusal> {
-        match self.policy {
-            Rule::Open => {
-                Ok(Access { repository: repository.clone(), caller: caller.clone(), right: PhantomData })
+    ) -> Result<Access<R>, RegistryError> {
+        let (audited, makes_public) = match &self.rule {
+            Rule::Open => (false, false),
+            Rule::Accounts { accounts, .. } if accounts.any() => {
+                self.decide(caller, R::ACTION, repository).await?;
+                (true, accounts.default_visibility(repository) == Visibility::Public)
             }
+            // The owner of the folder may prepare it before the first account is made.
+            Rule::Accounts { without: WithoutAccounts::Closed, .. } if !caller.is_folder_owner() => {
+                return Err(Refusal::NotSetUp.into());
+            }
+            Rule::Accounts { .. } => (false, false),
+        };
+        Ok(Access {
+            repository: repository.clone(),
+            caller: caller.clone(),
+            audited,
+            makes_public,
+            right: PhantomData,
+        })
+    }
+
+    /// Decides whether blobs may be mounted from `repository`; `None` if not.
+    ///
+    /// The scope of a bearer token does not matter here, only what its account may read: clients ask for tokens for the
+    /// repository that they push to, and a mount without a source could never be allowed otherwise.
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn source(
+        &self,
+        caller: &Caller,
+        repository: &RepositoryName,
+    ) -> Result<Option<Access<Pull>>, RegistryError> {
+        match self.authorize::<Pull>(&caller.unscoped(), repository).await {
+            Ok(access) => Ok(Some(access)),
+            Err(RegistryError::Denied(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// Decides whether `caller` may list repositories.
+    async fn decide(
+        &self,
+        caller: &Caller,
+        action: Action,
+        repository: &RepositoryName,
+    ) -> Result<(), RegistryError> {
+        let Rule::Accounts { accounts, meta, .. } = &self.rule else { return Ok(()) };
+        // Most callers have a right of their own, and whether the repository is public need not be looked up.
+        if accounts.decide(caller, action, repository, Visibility::Private).is_allowed() {
+            return Ok(());
+        }
+        let visibility = visibility(meta, repository).await?;
+        let Verdict::Refused(missing) = accounts.decide(caller, action, repository, visibility) else {
+            return Ok(());
+        };
+        let may_know =
+            missing == Missing::SignIn || accounts.allowed(caller, repository, visibility).has(Action::Pull);
+        Err(Refusal::Repository { repository: repository.clone(), action, missing, may_know }.into())
+    }
+
+    /// What `caller` could be given a token for in `repository`; everything where there are no accounts.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub fn catalog(&self, _caller: &Caller) -> Result<CatalogAccess, Refusal> {
-        match self.policy {
-            Rule::Open => Ok(CatalogAccess { _minted: () }),
+    /// Only internal ones.
+    pub async fn allowed(
+        &self,
+        caller: &Caller,
+        repository: &RepositoryName,
+    ) -> Result<Actions, RegistryError> {
+        match &self.rule {
+            Rule::Accounts { accounts, meta, .. } if accounts.any() => {
+                let visibility = visibility(meta, repository).await?;
+                Ok(accounts.allowed(caller, repository, visibility))
+            }
+            _ => Ok(Actions::ALL),
         }
     }
+
+    /// What a repository is for those without a right to it; one that does not exist is private.
+    ///
+    /// Not for answers: nobody may learn from it whether a repository exists.
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn visibility(&self, repository: &RepositoryName) -> Result<Visibility, RegistryError> {
+        match &self.rule {
+            Rule::Open => Ok(Visibility::Public),
+            Rule::Accounts { meta, .. } => visibility(meta, repository).await,
+        }
+    }
+
+    /// Decides whether `caller` may list repositories; what he may not see is left out of the list.
+    ///
+    /// # Errors
+    /// [`RegistryError::Denied`].
+    pub fn catalog(&self, caller: &Caller) -> Result<CatalogAccess, RegistryError> {
+        if self.waits_for_setup() && !caller.is_folder_owner() {
+            return Err(Refusal::NotSetUp.into());
+        }
+        if self.has_accounts() && !caller.may_list_catalog() {
+            return Err(Refusal::Catalog.into());
+        }
+        Ok(CatalogAccess { caller: caller.clone() })
+    }
+
+    /// Lets anybody search; what he may not see is left out.
+    ///
+    /// # Errors
+    /// [`RegistryError::Denied`] while nothing is served yet.
+    pub fn search(&self, caller: &Caller) -> Result<CatalogAccess, RegistryError> {
+        if self.waits_for_setup() && !caller.is_folder_owner() {
+            return Err(Refusal::NotSetUp.into());
+        }
+        Ok(CatalogAccess { caller: caller.clone() })
+    }
+
+    /// Whether the holder of `access` may see a repository of the catalog.
+    pub(crate) fn sees(&self, access: &CatalogAccess, repository: &RepositoryName, is_public: bool) -> bool {
+        match &self.rule {
+            Rule::Accounts { accounts, .. } if accounts.any() => {
+                accounts.allowed(&access.caller, repository, door(is_public)).has(Action::Pull)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// A repository that does not exist is as private as one that nobody may see.
+async fn visibility(meta: &Meta, repository: &RepositoryName) -> Result<Visibility, RegistryError> {
+    Ok(door(meta.is_public(repository).await?.unwrap_or(false)))
+}
+
+fn door(is_public: bool) -> Visibility {
+    if is_public { Visibility::Public } else { Visibility::Private }
 }

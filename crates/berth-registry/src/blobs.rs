@@ -104,9 +104,10 @@ impl Registry {
             None => self.readable_source(access, digest).await?,
         };
         let Some(source) = source else { return Ok(None) };
-        let now = Timestamp::now();
+        let change = access.change();
+        let lease_until = change.at.plus(LEASE);
         let mounted =
-            self.meta.mount_blob(&source, access.repository(), digest, now, now.plus(LEASE)).await?;
+            self.meta.mount_blob(&source, access.repository(), digest, &change, lease_until).await?;
         Ok(mounted.map(|size| BlobReceipt { digest: digest.clone(), size }))
     }
 
@@ -118,9 +119,12 @@ impl Registry {
         /// Repositories that are looked at: enough in practice, and bounded.
         const CANDIDATES: usize = 100;
         let names = self.meta.repositories_with_blob(digest, CANDIDATES).await?;
-        let readable =
-            |name: &RepositoryName| self.authorizer().authorize::<Pull>(access.caller(), name).is_ok();
-        Ok(names.iter().filter_map(|name| name.parse().ok()).find(readable))
+        for name in names.iter().filter_map(|name| name.parse::<RepositoryName>().ok()) {
+            if self.authorizer().source(access.caller(), &name).await?.is_some() {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// Removes a blob from the repository. Other repositories keep it.
@@ -129,7 +133,7 @@ impl Registry {
     /// [`RegistryError::BlobUnknown`], [`RegistryError::BlobInUse`], [`RegistryError::DeleteDisabled`].
     pub async fn delete_blob(&self, access: &Access<Delete>, digest: &Digest) -> Result<(), RegistryError> {
         self.require_delete()?;
-        let removed = self.meta.remove_blob(access.repository(), digest, Timestamp::now()).await;
+        let removed = self.meta.remove_blob(access.repository(), digest, &access.change()).await;
         removed.map_err(|error| RegistryError::about_blob(error, digest))
     }
 
@@ -147,8 +151,8 @@ impl Registry {
         }
         let upload = upload.map(ToString::to_string);
         let blob = NewBlob { digest: digest.clone(), size, content, upload };
-        let now = Timestamp::now();
-        self.meta.add_blob(access.repository(), blob, now, now.plus(LEASE)).await?;
+        let change = access.change();
+        self.meta.add_blob(access.repository(), blob, &change, change.at.plus(LEASE)).await?;
         Ok(BlobReceipt { digest, size })
     }
 

@@ -88,6 +88,12 @@ pub enum RegistryError {
     /// Deleting is switched off.
     #[error("deleting is switched off in the configuration of this registry (delete.enabled)")]
     DeleteDisabled,
+    /// A setting of a repository cannot be that.
+    #[error("{what}")]
+    SettingInvalid {
+        /// What it may be.
+        what: &'static str,
+    },
     /// The caller lacks a right.
     #[error(transparent)]
     Denied(#[from] Refusal),
@@ -116,7 +122,9 @@ impl RegistryError {
             RegistryError::SizeMismatch { .. } => ErrorCode::SizeInvalid,
             RegistryError::UploadBusy | RegistryError::BodyCut(_) => ErrorCode::BlobUploadInvalid,
             RegistryError::TooManyUploads => ErrorCode::TooManyRequests,
+            RegistryError::Denied(Refusal::NotSetUp) => ErrorCode::Unavailable,
             RegistryError::BlobInUse { .. } | RegistryError::Denied(_) => ErrorCode::Denied,
+            RegistryError::SettingInvalid { .. } => ErrorCode::Unsupported,
             RegistryError::DeleteDisabled => ErrorCode::Unsupported,
             RegistryError::StorageFull => ErrorCode::Unavailable,
             RegistryError::Internal(_) => ErrorCode::InternalError,
@@ -137,6 +145,7 @@ impl RegistryError {
                 let missing: Vec<String> = missing.iter().map(Digest::to_string).collect();
                 json!({ "reason": reason, "missing": missing })
             }
+            RegistryError::Denied(refusal) => refusal.detail(),
             RegistryError::RangeMismatch { status } => json!({ "reason": reason, "received": status.length }),
             _ => json!({ "reason": reason }),
         }

@@ -11,14 +11,21 @@ mod janitor;
 mod lists;
 mod manifests;
 mod sessions;
+mod settings;
 mod uploads;
 
-pub use access::{Access, Authorizer, Caller, CatalogAccess, Delete, Pull, Push, Refusal, Right};
+pub use access::{
+    Access, Admin, Authorizer, CatalogAccess, Delete, Pull, Push, Refusal, Right, WithoutAccounts,
+};
+pub use berth_auth::Caller;
 pub use berth_blobs::{BlobFile, BlobStore, StoreError};
-pub use berth_meta::{Meta, MetaError, Page, Sparse, TagMove};
+pub use berth_meta::{
+    Meta, MetaError, Page, RepositoryChange, RepositoryFound, RepositoryRow, Sparse, TagMove,
+};
 pub use blobs::{BlobBody, BlobContent, BlobReceipt, BlobStat};
 pub use error::RegistryError;
 pub use manifests::{ManifestReceipt, PutManifest, StoredManifest};
+pub use settings::{DESCRIPTION_MAX, README_MAX};
 pub use uploads::{Body, BodyError, UploadId, UploadStatus};
 
 use std::sync::Arc;

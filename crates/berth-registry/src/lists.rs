@@ -1,6 +1,6 @@
 //! Lists: tags, repositories, referrers.
 
-use berth_meta::{Page, Referrer};
+use berth_meta::{Page, Referrer, RepositoryEntry, RepositoryFound};
 use berth_oci::{Descriptor, Digest};
 
 use crate::{Access, CatalogAccess, Pull, Registry, RegistryError};
@@ -19,17 +19,80 @@ impl Registry {
         Ok(self.meta.tags(access.repository(), after.unwrap_or_default(), limit).await?)
     }
 
-    /// Lists repositories after `after`, `limit` at most, in byte order.
+    /// Lists repositories that the caller may see after `after`, `limit` at most, in byte order.
     ///
     /// # Errors
     /// Only internal ones.
     pub async fn list_repositories(
         &self,
-        _access: &CatalogAccess,
+        access: &CatalogAccess,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<String>, RegistryError> {
-        Ok(self.meta.repositories(after.unwrap_or_default(), limit).await?)
+        /// Entries that are looked at before others get their turn.
+        const BATCH: usize = 1000;
+        let mut seen = Vec::new();
+        let mut after = after.unwrap_or_default().to_owned();
+        loop {
+            let page = self.meta.repositories(&after, (limit + 1).min(BATCH)).await?;
+            let last = page.items.last().map(|entry| entry.name.clone());
+            let visible = |entry: &RepositoryEntry| {
+                entry.name.parse().is_ok_and(|name| self.authorizer.sees(access, &name, entry.is_public))
+            };
+            seen.extend(page.items.into_iter().filter(visible).map(|entry| entry.name));
+            match last {
+                Some(last) if page.more && seen.len() <= limit => after = last,
+                _ => break,
+            }
+            tokio::task::yield_now().await;
+        }
+        let more = seen.len() > limit;
+        seen.truncate(limit);
+        Ok(Page { items: seen, more })
+    }
+
+    /// Repositories that the caller may see and that hold `term` in their name or description, `limit` at most.
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn search_repositories(
+        &self,
+        access: &CatalogAccess,
+        term: &str,
+        limit: usize,
+    ) -> Result<Vec<RepositoryFound>, RegistryError> {
+        /// Entries that are looked at before others get their turn.
+        const BATCH: usize = 500;
+        let (mut seen, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.meta.search_repositories(term, &after, BATCH).await?;
+            let last = page.items.last().map(|entry| entry.name.clone());
+            let visible = |entry: &RepositoryFound| {
+                entry.name.parse().is_ok_and(|name| self.authorizer.sees(access, &name, entry.is_public))
+            };
+            seen.extend(page.items.into_iter().filter(visible).take(limit - seen.len()));
+            match last {
+                Some(last) if page.more && seen.len() < limit => after = last,
+                _ => return Ok(seen),
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Names of repositories in a namespace that the caller has a right to, among the first `limit`: what removing its
+    /// owner would leave behind.
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn list_namespace(
+        &self,
+        access: &CatalogAccess,
+        namespace: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, RegistryError> {
+        let mut names = self.meta.repositories_in(namespace, limit).await?;
+        names.retain(|name| name.parse().is_ok_and(|name| self.authorizer.sees(access, &name, false)));
+        Ok(names)
     }
 
     /// Lists manifests whose subject is `digest`, after the digest `after`. Nothing there is an empty list.

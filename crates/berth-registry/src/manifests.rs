@@ -1,6 +1,6 @@
 //! Manifests and tags: push, pull, delete.
 
-use berth_meta::{Edge, EdgeRole, ManifestRow, NewManifest, TagMove, Timestamp};
+use berth_meta::{Edge, EdgeRole, ManifestRow, NewManifest, TagMove};
 use berth_oci::{Digest, Manifest, Reference, Role, Tag};
 use bytes::Bytes;
 
@@ -105,9 +105,8 @@ impl Registry {
                     subject: subject.clone(),
                 },
                 tags: tags.clone(),
-                by: access.caller().principal().to_owned(),
+                change: access.change(),
                 sparse: self.policy.sparse,
-                now: Timestamp::now(),
             })
             .await?;
         Ok(ManifestReceipt { digest, subject, tags, moves })
@@ -123,10 +122,10 @@ impl Registry {
         at: &Reference,
     ) -> Result<(), RegistryError> {
         self.require_delete()?;
-        let (repository, by, now) = (access.repository(), access.caller().principal(), Timestamp::now());
+        let (repository, change) = (access.repository(), access.change());
         let deleted = match at {
-            Reference::Tag(tag) => self.meta.remove_tag(repository, tag, by, now).await,
-            Reference::Digest(digest) => self.meta.remove_manifest(repository, digest, by, now).await,
+            Reference::Tag(tag) => self.meta.remove_tag(repository, tag, &change).await,
+            Reference::Digest(digest) => self.meta.remove_manifest(repository, digest, &change).await,
         };
         deleted.map_err(|error| RegistryError::about_manifest(error, at))
     }

@@ -27,8 +27,8 @@ async fn fresh() -> (TempDir, Registry) {
     (folder, registry)
 }
 
-fn may<R: Right>(registry: &Registry, repository: &str) -> Access<R> {
-    registry.authorizer().authorize(&Caller::anonymous(), &repository.parse().unwrap()).unwrap()
+async fn may<R: Right>(registry: &Registry, repository: &str) -> Access<R> {
+    registry.authorizer().authorize(&Caller::anonymous(None), &repository.parse().unwrap()).await.unwrap()
 }
 
 /// A body that comes in parts of 10,000 bytes.
@@ -47,7 +47,7 @@ fn bytes(length: usize) -> Vec<u8> {
 }
 
 async fn read(registry: &Registry, repository: &str, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
-    let blob = registry.open_blob(&may::<Pull>(registry, repository), digest).await?;
+    let blob = registry.open_blob(&may::<Pull>(registry, repository).await, digest).await?;
     Ok(match blob.body {
         BlobBody::Inline(content) => content.to_vec(),
         BlobBody::File(file) => file.read_at(0, file.size() as usize).unwrap().to_vec(),
@@ -61,7 +61,7 @@ fn staged(folder: &TempDir) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn blobs_of_every_size_come_back_as_they_went_in() {
     let (folder, registry) = fresh().await;
-    let push = may::<Push>(&registry, "a");
+    let push = may::<Push>(&registry, "a").await;
     for length in [0, 1, 65_535, 65_536, 65_537, 3_000_000] {
         let content = bytes(length);
         let digest = Digest::sha256(&content);
@@ -78,7 +78,7 @@ async fn blobs_of_every_size_come_back_as_they_went_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_digest_stores_nothing_and_ends_the_upload() {
     let (folder, registry) = fresh().await;
-    let push = may::<Push>(&registry, "a");
+    let push = may::<Push>(&registry, "a").await;
     for length in [10, 200_000] {
         let (content, other) = (bytes(length), Digest::sha256(b"other"));
         let upload = registry.start_upload(&push, None).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_wrong_digest_stores_nothing_and_ends_the_upload() {
 async fn an_upload_goes_on_in_the_next_request_and_after_a_cut_and_after_a_restart() {
     let (folder, registry) = fresh().await;
     let content = bytes(300_000);
-    let push = may::<Push>(&registry, "a");
+    let push = may::<Push>(&registry, "a").await;
     let id = registry.start_upload(&push, None).await.unwrap().id;
     let status = registry.append_upload(&push, &id, None, body(&content[..1_000])).await.unwrap();
     assert_eq!(status.length, 1_000);
@@ -108,7 +108,7 @@ async fn an_upload_goes_on_in_the_next_request_and_after_a_cut_and_after_a_resta
 
     drop(registry);
     let registry = open(&folder, Policy::default()).await;
-    let push = may::<Push>(&registry, "a");
+    let push = may::<Push>(&registry, "a").await;
     assert_eq!(registry.upload_status(&push, &id).await.unwrap().length, 90_000);
     let next = ChunkRange::new(90_000, 199_999);
     registry.append_upload(&push, &id, next, body(&content[90_000..200_000])).await.unwrap();
@@ -120,7 +120,7 @@ async fn an_upload_goes_on_in_the_next_request_and_after_a_cut_and_after_a_resta
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chunk_that_is_not_the_next_changes_nothing() {
     let (_folder, registry) = fresh().await;
-    let push = may::<Push>(&registry, "a");
+    let push = may::<Push>(&registry, "a").await;
     let id = registry.start_upload(&push, None).await.unwrap().id;
     registry.append_upload(&push, &id, None, body(&bytes(100))).await.unwrap();
     for start in [0, 99, 101] {
@@ -139,7 +139,7 @@ async fn a_chunk_that_is_not_the_next_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_is_unknown_from_another_repository_and_after_its_end() {
     let (folder, registry) = fresh().await;
-    let (own, foreign) = (may::<Push>(&registry, "b/x"), may::<Push>(&registry, "a/x"));
+    let (own, foreign) = (may::<Push>(&registry, "b/x").await, may::<Push>(&registry, "a/x").await);
     let id = registry.start_upload(&own, None).await.unwrap().id;
     let unknown = |error: RegistryError| assert_eq!(error.code(), ErrorCode::BlobUploadUnknown);
     unknown(registry.upload_status(&foreign, &id).await.unwrap_err());
@@ -158,7 +158,7 @@ async fn an_upload_is_unknown_from_another_repository_and_after_its_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_can_be_hashed_with_sha512() {
     let (_folder, registry) = fresh().await;
-    let push = may::<Push>(&registry, "a");
+    let push = may::<Push>(&registry, "a").await;
     let content = bytes(100_000);
     let digest = Digest::of(Algorithm::Sha512, &content);
     let id = registry.start_upload(&push, Some(Algorithm::Sha512)).await.unwrap().id;
@@ -177,9 +177,9 @@ async fn an_upload_can_be_hashed_with_sha512() {
 async fn a_mount_needs_a_source_that_has_the_blob() {
     let (_folder, registry) = fresh().await;
     let digest = Digest::sha256(b"layer");
-    registry.put_blob(&may(&registry, "team/app"), body(b"layer"), &digest).await.unwrap();
-    let target = may::<Push>(&registry, "other");
-    let empty = may::<Pull>(&registry, "empty");
+    registry.put_blob(&may(&registry, "team/app").await, body(b"layer"), &digest).await.unwrap();
+    let target = may::<Push>(&registry, "other").await;
+    let empty = may::<Pull>(&registry, "empty").await;
     assert_eq!(registry.mount_blob(&target, &digest, Some(&empty)).await.unwrap(), None);
     assert_eq!(registry.mount_blob(&target, &Digest::sha256(b"absent"), None).await.unwrap(), None);
     assert_eq!(read(&registry, "other", &digest).await.unwrap_err().code(), ErrorCode::BlobUnknown);
@@ -190,7 +190,7 @@ async fn a_mount_needs_a_source_that_has_the_blob() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_is_stored_byte_for_byte_with_its_subject_and_tags() {
     let (_folder, registry) = fresh().await;
-    let push = may::<Push>(&registry, "a");
+    let push = may::<Push>(&registry, "a").await;
     let config = Digest::sha256(b"{}");
     registry.put_blob(&push, body(b"{}"), &config).await.unwrap();
     let text = format!(
@@ -206,7 +206,7 @@ async fn a_manifest_is_stored_byte_for_byte_with_its_subject_and_tags() {
     let receipt = registry.put_manifest(&push, put("v1", &text)).await.unwrap();
     assert_eq!(receipt.subject, Some(config.clone()));
     assert_eq!(receipt.digest, Digest::sha256(text.as_bytes()));
-    let pull = may::<Pull>(&registry, "a");
+    let pull = may::<Pull>(&registry, "a").await;
     for reference in ["v1", "extra", &receipt.digest.to_string()] {
         let stored = registry.get_manifest(&pull, &reference.parse().unwrap()).await.unwrap();
         assert_eq!((stored.content, stored.media_type), (Bytes::from(text.clone()), MANIFEST.to_owned()));
@@ -228,8 +228,8 @@ async fn deleting_can_be_switched_off() {
     let folder = tempfile::tempdir().unwrap();
     let registry = open(&folder, Policy { delete: false, ..Policy::default() }).await;
     let digest = Digest::sha256(b"x");
-    registry.put_blob(&may(&registry, "a"), body(b"x"), &digest).await.unwrap();
-    let delete = may::<Delete>(&registry, "a");
+    registry.put_blob(&may(&registry, "a").await, body(b"x"), &digest).await.unwrap();
+    let delete = may::<Delete>(&registry, "a").await;
     assert_eq!(registry.delete_blob(&delete, &digest).await.unwrap_err().code(), ErrorCode::Unsupported);
     let reference: Reference = "latest".parse().unwrap();
     let error = registry.delete_manifest(&delete, &reference).await.unwrap_err();
@@ -242,7 +242,7 @@ async fn idle_uploads_expire_and_busy_ones_do_not() {
     let folder = tempfile::tempdir().unwrap();
     let policy = Policy { upload_expiry: Duration::from_millis(300), ..Policy::default() };
     let registry = open(&folder, policy.clone()).await;
-    let push = may::<Push>(&registry, "a");
+    let push = may::<Push>(&registry, "a").await;
     let id = registry.start_upload(&push, None).await.unwrap().id;
     registry.append_upload(&push, &id, None, body(&bytes(100_000))).await.unwrap();
     tokio::time::sleep(Duration::from_millis(600)).await;
@@ -256,14 +256,14 @@ async fn idle_uploads_expire_and_busy_ones_do_not() {
     assert_eq!(staged(&folder), 1);
     assert_eq!(registry.expire_uploads().await.unwrap(), 1);
     assert_eq!(staged(&folder), 0);
-    let error = registry.upload_status(&may(&registry, "a"), &id).await.unwrap_err();
+    let error = registry.upload_status(&may(&registry, "a").await, &id).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::BlobUploadUnknown);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_file_is_an_unknown_blob_and_a_push_brings_it_back() {
     let (folder, registry) = fresh().await;
-    let push = may::<Push>(&registry, "a");
+    let push = may::<Push>(&registry, "a").await;
     let content = bytes(200_000);
     let digest = Digest::sha256(&content);
     registry.put_blob(&push, body(&content), &digest).await.unwrap();
@@ -288,15 +288,15 @@ async fn a_look_renews_a_promise_that_is_half_over() {
     let (meta, blobs) = (Meta::open(db).await.unwrap(), BlobStore::open(folder.path()).await.unwrap());
     let registry = Registry::new(meta.clone(), blobs, Authorizer::open(), Policy::default());
     let (name, digest) = ("a".parse().unwrap(), Digest::sha256(b"x"));
-    registry.put_blob(&may(&registry, "a"), body(b"x"), &digest).await.unwrap();
+    registry.put_blob(&may(&registry, "a").await, body(b"x"), &digest).await.unwrap();
 
     let soon = Timestamp::now().plus(Duration::from_secs(3600));
     meta.extend_lease(&name, &digest, soon).await.unwrap();
-    registry.stat_blob(&may::<Pull>(&registry, "a"), &digest).await.unwrap();
+    registry.stat_blob(&may::<Pull>(&registry, "a").await, &digest).await.unwrap();
     let renewed = meta.blob(&name, &digest).await.unwrap().lease_until;
     assert!(renewed >= Timestamp::now().plus(LEASE).minus(Duration::from_secs(60)), "{renewed:?}");
 
-    registry.stat_blob(&may::<Pull>(&registry, "a"), &digest).await.unwrap();
+    registry.stat_blob(&may::<Pull>(&registry, "a").await, &digest).await.unwrap();
     let again = meta.blob(&name, &digest).await.unwrap().lease_until;
     assert_eq!(again, renewed, "a fresh promise costs no write");
 }
@@ -310,7 +310,7 @@ async fn a_hundred_pushers_of_the_same_layer_all_succeed() {
         .map(|n| {
             let (registry, content, digest) = (registry.clone(), content.clone(), digest.clone());
             tokio::spawn(async move {
-                let push = may::<Push>(&registry, &format!("r{}", n % 7));
+                let push = may::<Push>(&registry, &format!("r{}", n % 7)).await;
                 registry.put_blob(&push, body(&content), &digest).await
             })
         })

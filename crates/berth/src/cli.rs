@@ -7,6 +7,14 @@ use clap::builder::styling::AnsiColor;
 use clap::{Arg, ArgMatches, Args, Command as Clap, FromArgMatches, Parser, Subcommand};
 
 use crate::commands;
+use crate::commands::audit::AuditArgs;
+use crate::commands::grant::GrantCommand;
+use crate::commands::repo::RepoCommand;
+use crate::commands::robot::RobotCommand;
+use crate::commands::team::TeamCommand;
+use crate::commands::token::TokenCommand;
+use crate::commands::user::UserCommand;
+use crate::commands::why::WhyArgs;
 use crate::config::{SETTINGS, Setting, Sources};
 use crate::failure::Failure;
 
@@ -27,10 +35,31 @@ const SERVE_EXAMPLES: &str = "\
 \x1b[1;32mExamples:\x1b[0m
   berth serve
   berth serve --listen 127.0.0.1:5050 --data /srv/berth
-  berth serve --listen 0.0.0.0:443 --tls-cert server.crt --tls-key server.key --open-to-network
+  berth serve --listen 0.0.0.0:443 --tls-cert server.crt --tls-key server.key
 
 All options: 'berth serve --help'. Each can also be set in berth.toml ('berth config default' prints
 one) and in the environment (BERTH_LISTEN, …); flags win over both.";
+
+const USER_EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth user add alice --admin           asks for the password
+  pass show registry | berth user add bob --password-stdin
+  berth user add carol --link            prints a link by which carol chooses her password
+  berth user import-htpasswd old.htpasswd
+
+These commands work on a running server and on a stopped one; --data says which folder.";
+
+const TOKEN_EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth token add laptop --account alice --actions pull,push
+  berth token add ci --account acme.ci --actions pull,push --repository 'acme/**' --expires 90d
+  docker login localhost:5000            with the secret in place of a password";
+
+const GRANT_EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth grant add bob acme/app pull,push
+  berth grant add everyone 'shared/*' pull
+  berth why bob push acme/app";
 
 /// A container registry in one program: docker push, docker pull, one folder.
 #[derive(Parser)]
@@ -50,6 +79,28 @@ pub(crate) enum Command {
     /// Look at the configuration: check it, show it, begin a file
     #[command(subcommand, arg_required_else_help = true)]
     Config(ConfigCommand),
+    /// Add, list, change and remove users
+    #[command(subcommand, arg_required_else_help = true, after_help = USER_EXAMPLES)]
+    User(UserCommand),
+    /// Teams: people who own a namespace together
+    #[command(subcommand, arg_required_else_help = true)]
+    Team(TeamCommand),
+    /// Robots: accounts for machines
+    #[command(subcommand, arg_required_else_help = true)]
+    Robot(RobotCommand),
+    /// Access tokens: make, list, revoke
+    #[command(subcommand, arg_required_else_help = true, after_help = TOKEN_EXAMPLES)]
+    Token(TokenCommand),
+    /// Grants: who may do what where
+    #[command(subcommand, arg_required_else_help = true, after_help = GRANT_EXAMPLES)]
+    Grant(GrantCommand),
+    /// May somebody do something, and why
+    Why(WhyArgs),
+    /// Show and set who may see a repository, and what is told about it
+    #[command(subcommand, arg_required_else_help = true)]
+    Repo(RepoCommand),
+    /// Search the audit log
+    Audit(AuditArgs),
     /// Put load on any registry and measure it
     Bench(Box<berth_bench::BenchArgs>),
     /// Print completions for your shell
@@ -84,6 +135,43 @@ pub(crate) struct ConfigArgs {
     config: Option<PathBuf>,
     #[command(flatten)]
     flags: OptionFlags,
+}
+
+/// Which data folder a command is about.
+#[derive(Args)]
+pub(crate) struct FolderArgs {
+    /// The data folder of the registry, whether or not a server uses it [default: as for berth serve]
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<String>,
+    /// Configuration file (default: $BERTH_CONFIG, else ./berth.toml if it is there)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl FolderArgs {
+    /// These flags over the environment and the file.
+    pub(crate) fn sources(&self) -> Sources {
+        let flags = self.data.iter().map(|folder| ("data", folder.clone())).collect();
+        Sources::of_process(self.config.clone(), flags)
+    }
+}
+
+/// How a command prints.
+#[derive(Args)]
+pub(crate) struct Shown {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Reads a duration such as `90d` as whole seconds.
+pub(crate) fn seconds(text: &str) -> Result<u32, String> {
+    let mut duration = std::time::Duration::ZERO;
+    crate::config::Value::read(&mut duration, text).map_err(|hint| {
+        let expected = crate::config::Value::expected(&duration);
+        hint.map_or_else(|| format!("expected {expected}"), |hint| format!("expected {expected}; {hint}"))
+    })?;
+    u32::try_from(duration.as_secs()).map_err(|_| "that is too long".to_owned())
 }
 
 impl ConfigArgs {
@@ -159,6 +247,14 @@ impl Command {
             Command::Config(ConfigCommand::Show(args)) => commands::config::show(&args),
             Command::Config(ConfigCommand::Default) => commands::config::default(),
             Command::Config(ConfigCommand::Reference) => commands::config::reference(),
+            Command::User(command) => commands::user::run(&command),
+            Command::Team(command) => commands::team::run(&command),
+            Command::Robot(command) => commands::robot::run(&command),
+            Command::Token(command) => commands::token::run(&command),
+            Command::Grant(command) => commands::grant::run(&command),
+            Command::Why(args) => commands::why::run(&args),
+            Command::Repo(command) => commands::repo::run(&command),
+            Command::Audit(args) => commands::audit::run(&args),
             Command::Bench(args) => commands::bench::run(*args),
             Command::Completions(args) => commands::completions::run(&args),
         }

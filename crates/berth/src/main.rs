@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod cli;
+mod client;
 mod commands;
 mod config;
 mod data_folder;
@@ -12,6 +13,7 @@ mod exposure;
 mod failure;
 mod logging;
 mod notify;
+mod output;
 mod signals;
 mod wiring;
 

@@ -1,9 +1,11 @@
 //! Joins the parts of a registry: database and blob store in the data folder, rules from the configuration.
 
+use berth_auth::{Accounts, AuthError};
 use berth_blobs::{BlobStore, Options, StoreError};
 use berth_db::{Db, DbError};
+use berth_http::{AddressOptions, Api};
 use berth_meta::{Meta, MetaError};
-use berth_registry::{Authorizer, Policy, Registry};
+use berth_registry::{Authorizer, Policy, Registry, WithoutAccounts};
 
 use crate::config::{Config, Sparse};
 use crate::data_folder::DataFolder;
@@ -12,14 +14,36 @@ use crate::failure::Failure;
 /// The embedded database in the data folder.
 const DATABASE: &str = "berth.db";
 
-/// Opens what is in the data folder, makes what is missing, and brings the schema up to date.
-pub(crate) async fn open_registry(config: &Config, folder: &DataFolder) -> Result<Registry, Failure> {
-    let db = open_database(config, folder).await?;
-    let meta = Meta::open(db).await.map_err(unusable_schema)?;
-    let options = Options { reserve: config.storage.reserve.0 };
-    let blobs = BlobStore::open_with(folder.path(), options).await.map_err(unusable_blobs)?;
-    // This version has no accounts: who reaches the address may do everything, and `exposure` guards the address.
-    Ok(Registry::new(meta, blobs, Authorizer::open(), policy(config)))
+/// A registry and its accounts.
+pub(crate) struct Joined {
+    pub(crate) registry: Registry,
+    pub(crate) accounts: Accounts,
+}
+
+impl Joined {
+    /// Opens what is in the data folder, makes what is missing, and brings the schema up to date.
+    pub(crate) async fn open(
+        config: &Config,
+        folder: &DataFolder,
+        without: WithoutAccounts,
+    ) -> Result<Joined, Failure> {
+        let db = open_database(config, folder).await?;
+        let meta = Meta::open(db.clone()).await.map_err(unusable_schema)?;
+        let accounts = Accounts::open(db).await.map_err(unusable_accounts)?;
+        let options = Options { reserve: config.storage.reserve.0 };
+        let blobs = BlobStore::open_with(folder.path(), options).await.map_err(unusable_blobs)?;
+        let authorizer = Authorizer::new(accounts.clone(), meta.clone(), without);
+        Ok(Joined { registry: Registry::new(meta, blobs, authorizer, policy(config)), accounts })
+    }
+
+    /// What answers requests.
+    pub(crate) fn api(&self, config: &Config) -> Api {
+        let addresses = AddressOptions {
+            external_url: config.external_url.0.clone(),
+            trusted_proxies: config.trusted_proxies.0.clone(),
+        };
+        Api::new(self.registry.clone()).with_accounts(self.accounts.clone(), addresses)
+    }
 }
 
 async fn open_database(config: &Config, folder: &DataFolder) -> Result<Db, Failure> {
@@ -41,6 +65,13 @@ fn unusable_schema(error: MetaError) -> Failure {
         failure.hint("a later version of berth wrote this data: use that version, or a later one")
     } else {
         failure
+    }
+}
+
+fn unusable_accounts(error: AuthError) -> Failure {
+    match error {
+        AuthError::Db(error) => unusable_schema(error.into()),
+        other => Failure::other(other),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::range;
 
 /// "Pulling blobs" and "Checking if content exists". The bytes are sent as they are, whatever `Accept-Encoding` says.
 pub(super) async fn get(call: Call<'_>, name: &RepositoryName, digest: &Digest) -> Result<Answer, ApiError> {
-    let access = call.access::<Pull>(name)?;
+    let access = call.access::<Pull>(name).await?;
     let identity = Identity::of(digest);
     let answer = if call.is_head() {
         let stat = call.registry.stat_blob(&access, digest).await?;
@@ -45,7 +45,7 @@ pub(super) async fn delete(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Answer, ApiError> {
-    let access = call.access::<Delete>(name)?;
+    let access = call.access::<Delete>(name).await?;
     let deleted = call.registry.delete_blob(&access, digest).await;
     deleted.map_err(|error| ApiError::from(error).allowing("GET, HEAD"))?;
     Ok(empty(StatusCode::ACCEPTED))

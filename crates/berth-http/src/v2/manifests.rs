@@ -28,7 +28,7 @@ pub(super) async fn get(
     name: &RepositoryName,
     reference: &Reference,
 ) -> Result<Answer, ApiError> {
-    let access = call.access::<Pull>(name)?;
+    let access = call.access::<Pull>(name).await?;
     let manifest = if call.is_head() {
         call.registry.stat_manifest(&access, reference).await?
     } else {
@@ -60,7 +60,7 @@ pub(super) async fn put(
     let media_type = essence(call.header(CONTENT_TYPE).unwrap_or_default()).to_owned();
     let tags = further_tags(call)?;
     let names_tags = !tags.is_empty();
-    let access = call.access::<Push>(name)?;
+    let access = call.access::<Push>(name).await?;
     let content = receive(call.content_length(), body).await?;
     let manifest = PutManifest { reference, media_type, content, tags };
     let receipt = call.registry.put_manifest(&access, manifest).await?;
@@ -88,7 +88,7 @@ pub(super) async fn delete(
     name: &RepositoryName,
     reference: &Reference,
 ) -> Result<Answer, ApiError> {
-    let access = call.access::<Delete>(name)?;
+    let access = call.access::<Delete>(name).await?;
     let deleted = call.registry.delete_manifest(&access, reference).await;
     deleted.map_err(|error| ApiError::from(error).allowing("GET, HEAD, PUT"))?;
     Ok(empty(StatusCode::ACCEPTED))

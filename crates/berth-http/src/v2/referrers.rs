@@ -21,7 +21,7 @@ const MOST_ANNOTATIONS: usize = 2 << 20;
 pub(super) async fn get(call: Call<'_>, name: &RepositoryName, digest: &Digest) -> Result<Answer, ApiError> {
     let wanted = Wanted::read(call.query, MOST)?;
     let artifact_type = call.query.get("artifactType");
-    let access = call.access::<Pull>(name)?;
+    let access = call.access::<Pull>(name).await?;
     let listed = call.registry.list_referrers(
         &access,
         digest,

@@ -23,7 +23,7 @@ struct Tags<'a> {
 /// "Listing Tags", in byte order.
 pub(super) async fn get(call: Call<'_>, name: &RepositoryName) -> Result<Answer, ApiError> {
     let wanted = Wanted::read(call.query, MOST)?;
-    let access = call.access::<Pull>(name)?;
+    let access = call.access::<Pull>(name).await?;
     let page = call.registry.list_tags(&access, wanted.after.as_deref(), wanted.limit).await?;
     let answer = json(StatusCode::OK, &Tags { name: name.as_str(), tags: &page.items });
     let last = page.items.last().filter(|_| page.more);

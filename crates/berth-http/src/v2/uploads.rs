@@ -4,7 +4,7 @@
 //! whatever a client does to the query.
 
 use berth_oci::{Algorithm, ChunkRange, Digest, ErrorCode, RepositoryName};
-use berth_registry::{Access, BlobReceipt, Body, Pull, Push, RegistryError, UploadId, UploadStatus};
+use berth_registry::{Access, BlobReceipt, Body, Push, RegistryError, UploadId, UploadStatus};
 use http::StatusCode;
 use http::header::{CONTENT_RANGE, HeaderValue, LOCATION, RANGE};
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,7 +18,7 @@ use crate::headers::{self, DOCKER_CONTENT_DIGEST, DOCKER_UPLOAD_UUID};
 /// Opens an upload; or mounts a blob ("Mounting a blob from another repository"), or takes a whole one at once ("Single
 /// POST").
 pub(super) async fn post(call: Call<'_>, name: &RepositoryName, body: impl Body) -> Result<Answer, ApiError> {
-    let access = call.access::<Push>(name)?;
+    let access = call.access::<Push>(name).await?;
     let mut algorithm = match call.query.get("digest-algorithm") {
         Some(text) => Some(parse_algorithm(&text)?),
         None => None,
@@ -50,9 +50,12 @@ async fn mount_blob(
     let from = match call.query.get("from") {
         None => None,
         // A source that is malformed or closed to the caller looks like one without the blob.
-        Some(text) => match text.parse().ok().and_then(|from| call.access::<Pull>(&from).ok()) {
-            Some(from) => Some(from),
-            None => return Ok(None),
+        Some(text) => match text.parse() {
+            Err(_) => return Ok(None),
+            Ok(from) => match call.registry.authorizer().source(call.caller, &from).await? {
+                Some(from) => Some(from),
+                None => return Ok(None),
+            },
         },
     };
     Ok(call.registry.mount_blob(access, digest, from.as_ref()).await?)
@@ -66,7 +69,7 @@ pub(super) async fn patch(
     body: impl Body,
 ) -> Result<Answer, ApiError> {
     let (id, range) = (parse_id(id)?, chunk_range(call)?);
-    let access = call.access::<Push>(name)?;
+    let access = call.access::<Push>(name).await?;
     let _counted = Receiving::begin(call);
     let appended = call.registry.append_upload(&access, &id, range, body).await;
     let status = appended.map_err(|error| refused(name, error))?;
@@ -86,7 +89,7 @@ pub(super) async fn put(
         return Err(ApiError::because(ErrorCode::DigestInvalid, reason));
     };
     let digest = parse_digest(&digest)?;
-    let access = call.access::<Push>(name)?;
+    let access = call.access::<Push>(name).await?;
     let _counted = Receiving::begin(call);
     let finished = call.registry.finish_upload(&access, &id, range, body, &digest).await;
     let receipt = finished.map_err(|error| refused(name, error))?;
@@ -96,7 +99,7 @@ pub(super) async fn put(
 /// Tells how far an upload is, which is how a client goes on after a cut connection or a 416.
 pub(super) async fn get(call: Call<'_>, name: &RepositoryName, id: &str) -> Result<Answer, ApiError> {
     let id = parse_id(id)?;
-    let access = call.access::<Push>(name)?;
+    let access = call.access::<Push>(name).await?;
     let status = call.registry.upload_status(&access, &id).await?;
     Ok(progress(StatusCode::NO_CONTENT, name, &status))
 }
@@ -104,7 +107,7 @@ pub(super) async fn get(call: Call<'_>, name: &RepositoryName, id: &str) -> Resu
 /// "Cancel a blob upload".
 pub(super) async fn delete(call: Call<'_>, name: &RepositoryName, id: &str) -> Result<Answer, ApiError> {
     let id = parse_id(id)?;
-    let access = call.access::<Push>(name)?;
+    let access = call.access::<Push>(name).await?;
     call.registry.cancel_upload(&access, &id).await?;
     Ok(empty(StatusCode::NO_CONTENT))
 }

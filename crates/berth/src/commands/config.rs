@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 
 use crate::cli::{CheckArgs, ConfigArgs};
 use crate::config::{self, Effective, Mistakes, Sources};
-use crate::exposure;
 use crate::failure::Failure;
 
 /// Reads the configuration, or tells every mistake in it.
@@ -23,7 +22,6 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
         Some(file) => config::check_file(file).map_err(mistaken)?,
         None => read(&Sources::of_process(None, Vec::new()))?,
     };
-    exposure::check_literal(&effective.config)?;
     for warning in &effective.warnings {
         writeln!(io::stderr(), "warning: {warning}")?;
     }

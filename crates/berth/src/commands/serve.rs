@@ -5,11 +5,12 @@ use std::net::{SocketAddr, UdpSocket};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use berth_http::Api;
+use berth_auth::{Accounts, Invitation};
+use berth_http::control::Control;
 use berth_http::health::Operations;
 use berth_http::metrics::Metrics;
 use berth_http::server::{Limits, Progress, Server, ServerConfig, TlsConfig};
-use berth_registry::Registry;
+use berth_registry::{Registry, WithoutAccounts};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::ConfigArgs;
@@ -21,7 +22,7 @@ use crate::failure::Failure;
 use crate::logging;
 use crate::notify::{READY, STOPPING, notify};
 use crate::signals::Stop;
-use crate::wiring;
+use crate::wiring::Joined;
 
 /// Threads for work that blocks: file reads and writes, fsync. They mostly wait for the disk.
 const BLOCKING_THREADS: usize = 128;
@@ -63,15 +64,28 @@ fn runtime() -> io::Result<Runtime> {
 async fn serve(config: &Config) -> Result<(), Failure> {
     let stop = Stop::on_signals()?;
     let addresses = resolve(&config.listen).await?;
-    exposure::check(config, &addresses)?;
+    let without = exposure::without_accounts(config, &addresses);
     let folder = DataFolder::open(&config.data).map_err(unusable_folder)?;
-    let registry = wiring::open_registry(config, &folder).await?;
-    let operations = operations(&registry);
-    let handler = Api::new(registry.clone()).counted(operations.metrics());
+    let joined = Joined::open(config, &folder, without).await?;
+    let has_accounts = joined.accounts.any();
+    if without == WithoutAccounts::Open {
+        exposure::warn(&addresses, has_accounts);
+    }
+    let operations = operations(&joined.registry);
+    let handler = joined.api(config).counted(operations.metrics());
+    let control = Control::bind(folder.path()).map_err(|error| {
+        Failure::other(error).hint("commands reach the server by control.sock in its data folder")
+    })?;
     let server =
-        Server::bind(server_config(config, addresses), operations, handler).map_err(cannot_listen)?;
-    let janitor = tokio::spawn(registry.run_janitor());
-    greet(config, server.local_addr(), &folder)?;
+        Server::bind(server_config(config, addresses), operations, handler.clone()).map_err(cannot_listen)?;
+    let setup = if without == WithoutAccounts::Closed { invite(&joined.accounts).await? } else { None };
+    let background = [
+        tokio::spawn(joined.registry.run_janitor()),
+        tokio::spawn(joined.accounts.run_upkeep()),
+        tokio::spawn(control.serve(handler)),
+    ];
+    let greeting = Greeting { config, address: server.local_addr(), folder: &folder, has_accounts, setup };
+    greeting.say()?;
     notify(READY);
     let first = {
         let stop = stop.clone();
@@ -82,7 +96,11 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         }
     };
     server.serve(first, stop.asked(2)).await;
-    janitor.abort();
+    background.iter().for_each(tokio::task::JoinHandle::abort);
+    for task in background {
+        // It was told to end; so its end is no news. The socket's file goes with it.
+        let _ = task.await;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -170,19 +188,48 @@ fn cannot_listen(error: berth_http::server::ServerError) -> Failure {
     Failure::other(error).hint(hint)
 }
 
-/// The three lines that a person reads first. A reader that is gone is no reason not to serve.
-fn greet(config: &Config, address: SocketAddr, folder: &DataFolder) -> Result<(), Failure> {
-    let scheme = if config.tls.cert.is_some() { "https" } else { "http" };
-    let name = host_for_people(&config.listen, address);
-    let greeting = format!(
-        "Berth {} serves {scheme}://{address}\nData is kept in {}\nPush an image: docker push {name}/my-app\n",
-        env!("CARGO_PKG_VERSION"),
-        folder.path().display(),
-    );
-    let mut out = io::stdout().lock();
-    match out.write_all(greeting.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+/// The link for the first administrator of a server that others can reach.
+async fn invite(accounts: &Accounts) -> Result<Option<Invitation>, Failure> {
+    accounts.invite_first_administrator().await.map_err(Failure::other)
+}
+
+/// The three lines that a person reads first; a fourth where the first account is to be made.
+struct Greeting<'a> {
+    config: &'a Config,
+    address: SocketAddr,
+    folder: &'a DataFolder,
+    has_accounts: bool,
+    setup: Option<Invitation>,
+}
+
+impl Greeting<'_> {
+    /// Says them. A reader that is gone is no reason not to serve.
+    fn say(&self) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        match out.write_all(self.text().as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn text(&self) -> String {
+        let scheme = if self.config.tls.cert.is_some() { "https" } else { "http" };
+        let name = host_for_people(&self.config.listen, self.address);
+        let next = match (&self.setup, self.has_accounts) {
+            (None, false) => format!("Push an image: docker push {name}/my-app\n"),
+            (None, true) => format!("Sign in, then push: docker login {name}\n"),
+            (Some(setup), _) => {
+                let base = self.config.external_url.0.clone().unwrap_or_else(|| format!("{scheme}://{name}"));
+                format!(
+                    "Nothing is served until there is an account: berth user add NAME --admin\n\
+                     Or open within 15 minutes, once: {base}/setup/{}\n",
+                    setup.secret.reveal()
+                )
+            }
+        };
+        let (version, address, folder) =
+            (env!("CARGO_PKG_VERSION"), self.address, self.folder.path().display());
+        format!("Berth {version} serves {scheme}://{address}\nData is kept in {folder}\n{next}")
     }
 }
 

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::value::{DatabaseUrl, ListenAddress, LogFilter, Size};
+use super::value::{DatabaseUrl, ExternalUrl, ListenAddress, LogFilter, Networks, Size};
 
 /// Everything that can be configured. The meaning of each field is told in [`super::SETTINGS`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Config {
     pub(crate) listen: ListenAddress,
     pub(crate) open_to_network: bool,
+    pub(crate) external_url: ExternalUrl,
+    pub(crate) trusted_proxies: Networks,
     pub(crate) data: PathBuf,
     pub(crate) drain: Duration,
     pub(crate) tls: Tls,

@@ -88,11 +88,31 @@ pub(crate) const SETTINGS: &[Setting] = &[
         key: "open_to_network",
         default: "false",
         example: "true",
-        summary: "Let everybody who can reach the address push, pull and delete.",
-        details: "This version has no accounts. Without this, the server refuses to listen on any address that other \
-                  machines can reach.",
+        summary: "While there is no account, let everybody who can reach the address push, pull and delete.",
+        details: "Without this, a server that other machines can reach serves nothing until the first account is made, \
+                  by the link that it prints or by `berth user add NAME --admin`. With accounts it has no effect.",
         common: true,
         slot: |config| &mut config.open_to_network,
+    },
+    Setting {
+        key: "external_url",
+        default: "",
+        example: "https://registry.example.com",
+        summary: "The address that clients use, if it is not the one that they send.",
+        details: "It is where clients are sent for tokens, and what links begin with. Without it, each client is \
+                  answered with the address that it used itself, which is right unless a proxy changes it.",
+        common: false,
+        slot: |config| &mut config.external_url,
+    },
+    Setting {
+        key: "trusted_proxies",
+        default: "",
+        example: "10.0.0.0/8, 192.168.1.7",
+        summary: "Networks of proxies whose word about a client's address counts.",
+        details: "From these, `Forwarded`, or `X-Forwarded-For`, `-Proto` and `-Host`, tell who the client is and by which \
+                  address it came. From others these headers are ignored.",
+        common: false,
+        slot: |config| &mut config.trusted_proxies,
     },
     Setting {
         key: "data",

@@ -1,8 +1,11 @@
 //! The types of values that an option can have: how each is read, and how each is shown.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::model::{LogFormat, Sparse};
 use super::suggest::nearest;
@@ -440,9 +443,87 @@ impl Value for Option<DatabaseUrl> {
     }
 }
 
+/// The address that clients use, without a path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ExternalUrl(pub(crate) Option<String>);
+
+impl Value for ExternalUrl {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        if text.is_empty() {
+            *self = ExternalUrl(None);
+            return Ok(());
+        }
+        let text = text.trim_end_matches('/');
+        let host = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme)).ok_or(None)?;
+        let is_host = |c: char| c.is_ascii_alphanumeric() || "._-:[]".contains(c);
+        if host.is_empty() || !host.chars().all(is_host) {
+            return Err(Some("a scheme and a host, without a path".to_owned()));
+        }
+        *self = ExternalUrl(Some(text.to_owned()));
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(self.0.as_deref().unwrap_or_default())
+    }
+
+    fn expected(&self) -> String {
+        "an address such as \"https://registry.example.com\", or nothing".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "URL"
+    }
+}
+
+/// Networks, with commas between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Networks(pub(crate) Vec<IpNet>);
+
+impl Value for Networks {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        let network = |part: &str| {
+            // One address is a network of one.
+            let parsed = part.parse().or_else(|_| part.parse::<IpAddr>().map(IpNet::from));
+            parsed.map_err(|_| Some(format!("`{part}` is no network")))
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        *self = Networks(parts.map(network).collect::<Result<_, Hint>>()?);
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(&self.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+    }
+
+    fn expected(&self) -> String {
+        "networks such as \"10.0.0.0/8, 192.168.1.7\", or nothing".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "NETWORKS"
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn external_addresses_have_no_path() {
+        assert_eq!(shown::<ExternalUrl>("https://r.example:8443/").unwrap(), "\"https://r.example:8443\"");
+        assert_eq!(shown::<ExternalUrl>("").unwrap(), "\"\"");
+        for bad in ["r.example", "ftp://r.example", "https://", "https://r.example/path", "https://a b"] {
+            refused::<ExternalUrl>(bad);
+        }
+    }
+
+    #[test]
+    fn networks_are_a_list() {
+        assert_eq!(shown::<Networks>("10.0.0.0/8,192.168.1.7").unwrap(), "\"10.0.0.0/8, 192.168.1.7/32\"");
+        assert_eq!(shown::<Networks>("").unwrap(), "\"\"");
+        assert!(refused::<Networks>("10.0.0.0/8, everywhere").contains("`everywhere`"));
+    }
 
     fn shown<V: Value + Default>(text: &str) -> Result<String, Hint> {
         let mut value = V::default();

@@ -66,15 +66,6 @@ fn the_printed_default_is_a_right_file() {
 }
 
 #[test]
-fn a_file_that_would_open_the_network_is_refused_by_check() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    fs::write(folder.path().join("berth.toml"), "listen = \"0.0.0.0:5000\"\n").expect("a file");
-    let refused = said(&mut berth(folder.path(), &["config", "check"]));
-    assert_eq!(refused.code, Some(2));
-    assert!(refused.err.contains("open_to_network = true"), "{}", refused.err);
-}
-
-#[test]
 fn a_misspelt_variable_is_told_and_does_not_stop_the_server() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut command = berth(folder.path(), &["config", "show"]);

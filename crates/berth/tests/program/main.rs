@@ -1,5 +1,6 @@
 //! The program as people run it: the real binary, real sockets, real signals.
 
+mod accounts;
 mod client;
 mod configuration;
 mod ending;

@@ -1,9 +1,9 @@
 //! A running `berth serve`, and commands that end by themselves.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -47,6 +47,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// The lines it began with.
     pub(crate) greeting: Vec<String>,
+    /// What it says after them.
+    more: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -64,8 +66,9 @@ impl Server {
     pub(crate) fn start_logging_to(mut command: Command, log: Stdio) -> Server {
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program starts");
         let out = child.stdout.take().expect("it was piped");
+        let mut more = BufReader::new(out);
         let greeting: Vec<_> =
-            BufReader::new(out).lines().take(3).map(|line| line.expect("the program speaks UTF-8")).collect();
+            more.by_ref().lines().take(3).map(|line| line.expect("the program speaks UTF-8")).collect();
         let address = greeting
             .first()
             .and_then(|line| line.rsplit_once("//"))
@@ -73,7 +76,14 @@ impl Server {
             .1
             .parse()
             .expect("an address and a port");
-        Server { child, address, greeting }
+        Server { child, address, greeting, more }
+    }
+
+    /// The fourth line, which has a link in it.
+    pub(crate) fn link(&mut self) -> String {
+        let mut line = String::new();
+        self.more.read_line(&mut line).expect("the program speaks UTF-8");
+        line.trim_end().to_owned()
     }
 
     /// Sends a request and waits for the answer.

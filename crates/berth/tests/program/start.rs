@@ -48,12 +48,17 @@ fn a_port_in_use_is_told() {
 #[test]
 fn the_network_is_not_let_in_by_accident() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let refused = said(&mut berth(folder.path(), &["serve", "--listen", "0.0.0.0:0"]));
-    assert_eq!(refused.code, Some(2));
-    for part in ["no accounts", "--open-to-network", "open_to_network = true", "--listen 127.0.0.1:0"] {
-        assert!(refused.err.contains(part), "{part}: {}", refused.err);
+    let closed = Server::start_with(berth(folder.path(), &["serve", "--listen", "0.0.0.0:0"]));
+    assert!(closed.greeting[2].contains("berth user add NAME --admin"), "{:?}", closed.greeting);
+    for path in ["/v2/", "/v2/_catalog", "/v2/a/tags/list", "/v1/search?q=a"] {
+        let refused = closed.get(path);
+        assert_eq!(refused.status, 503, "{path}");
+        assert!(refused.text().contains("no account yet"), "{path}: {}", refused.text());
     }
-    assert!(!folder.path().join("berth-data").exists(), "nothing is made before the refusal");
+    let upload = closed.ask(&crate::client::Request::new("POST", "/v2/a/blobs/uploads/"));
+    assert_eq!(upload.status, 503);
+    assert_eq!(closed.get("/healthz").status, 200);
+    closed.kill();
 
     let open =
         Server::start_with(berth(folder.path(), &["serve", "--listen", "0.0.0.0:0", "--open-to-network"]));

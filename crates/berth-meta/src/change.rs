@@ -1,0 +1,38 @@
+//! The circumstances of a change: who, when, and what is remembered of it.
+
+use berth_audit::{Actor, Event};
+use berth_db::{DbError, Tx};
+use berth_oci::RepositoryName;
+
+use crate::Timestamp;
+
+/// Who makes a change, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Who. The name goes into the history of tags.
+    pub actor: Actor,
+    /// Whether the audit log is told. Without accounts everybody is the same person, and it would say nothing.
+    pub audited: bool,
+    /// When.
+    pub at: Timestamp,
+    /// Whether a repository that this change makes is public.
+    pub makes_public: bool,
+}
+
+impl Change {
+    /// Tells the audit log, in the transaction of the change.
+    pub(crate) async fn tell(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &'static str,
+        repository: &RepositoryName,
+        target: &str,
+        detail: &str,
+    ) -> Result<(), DbError> {
+        if !self.audited {
+            return Ok(());
+        }
+        let event = Event { at: self.at.0, action, repository: Some(repository.as_str()), target, detail };
+        berth_audit::append(tx, &self.actor, &event).await
+    }
+}

@@ -1,0 +1,66 @@
+//! What commands print: tables for people, JSON for programs.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Prints a document as JSON.
+pub(crate) fn json(document: &Value) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(document).map_err(Failure::other)?;
+    line(&text)
+}
+
+/// Prints a line.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout().lock(), "{text}")?)
+}
+
+/// Prints rows under headings, each column as wide as its widest entry.
+pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let heading: Vec<String> = headings.iter().map(|text| (*text).to_owned()).collect();
+    let wide = |column: usize| {
+        let cells = std::iter::once(&heading).chain(rows).map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
+    };
+    let widths: Vec<_> = (0..headings.len()).map(wide).collect();
+    for row in std::iter::once(&heading).chain(rows) {
+        let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        writeln!(out, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// The rows of a list in a document.
+pub(crate) fn rows(list: &Value, row: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {
+    list.as_array().map_or_else(Vec::new, |entries| entries.iter().map(row).collect())
+}
+
+/// A field as text; what is absent or null is a dash.
+pub(crate) fn field(document: &Value, name: &str) -> String {
+    match &document[name] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) if text.is_empty() => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Array(list) if list.is_empty() => "-".to_owned(),
+        Value::Array(list) => {
+            let words: Vec<_> = list
+                .iter()
+                .map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned))
+                .collect();
+            words.join(",")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A time without its `T`, `Z` and seconds.
+pub(crate) fn time(document: &Value, name: &str) -> String {
+    document[name]
+        .as_str()
+        .map_or_else(|| "-".to_owned(), |text| text.replace('T', " ").chars().take(16).collect())
+}
