@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail, ensure};
 
 use crate::folders;
-use crate::server::{Choice, Launch, Program};
+use crate::server::{Choice, Kind, Launch, Program};
 
 mod report;
 
@@ -58,6 +58,16 @@ const SWITCHES: &[&str] = &[
 /// What berth refuses unless it is told otherwise, and the program can test: images without some of their layers.
 const SETTINGS: [(&str, &str); 1] = [("IMAGES_SPARSE", "all")];
 
+/// Somebody who signs in.
+#[derive(Debug, Clone, Copy)]
+struct Person {
+    name: &'static str,
+    password: &'static str,
+}
+
+/// The one with whom every test is run again.
+const PERSON: Person = Person { name: "conformance", password: "a password for the conformance program" };
+
 /// Options of `cargo xtask conformance`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -79,11 +89,16 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         Some(one) => vec![one.as_str()],
         None => SPECIFICATIONS.to_vec(),
     };
+    // Another registry has no command that makes accounts.
+    let people: &[_] = if server.kind() == Kind::Berth { &[None, Some(PERSON)] } else { &[None] };
     let mut total = Report::default();
     for specification in specifications {
-        let report = judge(&program, &server, specification)?;
-        print!("{report}");
-        total.add(report);
+        for person in people {
+            let report = judge(&program, &server, specification, *person)?;
+            println!("{}", if person.is_some() { "with accounts:" } else { "without accounts:" });
+            print!("{report}");
+            total.add(report);
+        }
     }
     println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
     ensure!(total.passed > 0, "the conformance program ran no test");
@@ -116,16 +131,25 @@ fn install() -> anyhow::Result<PathBuf> {
     )
 }
 
-/// One run of the program against a fresh server.
-fn judge(program: &Path, server: &Program, specification: &str) -> anyhow::Result<Report> {
+/// One run of the program against a fresh server, as somebody or as nobody.
+fn judge(
+    program: &Path,
+    server: &Program,
+    specification: &str,
+    person: Option<Person>,
+) -> anyhow::Result<Report> {
     let scratch = folders::scratch("conformance")?;
-    let results = folders::kept("conformance")?.join(format!("results-{specification}"));
+    let run = if person.is_some() { format!("{specification}-accounts") } else { specification.to_owned() };
+    let results = folders::kept("conformance")?.join(format!("results-{run}"));
     let launch = Launch {
         data: scratch.path().join("data"),
-        log: folders::kept("conformance")?.join(format!("server-{specification}.log")),
+        log: folders::kept("conformance")?.join(format!("server-{run}.log")),
         settings: &SETTINGS,
         ..Launch::default()
     };
+    if let Some(person) = &person {
+        server.add_administrator(&launch.data, person.name, person.password)?;
+    }
     let server = server.start(&launch)?;
     let mut command = Command::new(program);
     command.envs(SWITCHES.iter().map(|switch| (format!("OCI_{switch}"), "true")));
@@ -137,6 +161,8 @@ fn judge(program: &Path, server: &Program, specification: &str) -> anyhow::Resul
         .env("OCI_REPO2", "conformance/repo2")
         .env("OCI_LOG", "error")
         .env("OCI_RESULTS_DIR", &results)
+        .env("OCI_USERNAME", person.as_ref().map_or("", |person| person.name))
+        .env("OCI_PASSWORD", person.as_ref().map_or("", |person| person.password))
         .env_remove("OCI_FILTER_TEST")
         .current_dir(scratch.path())
         .output()

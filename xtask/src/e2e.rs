@@ -4,6 +4,7 @@ use anyhow::ensure;
 
 use crate::server::Choice;
 
+mod accounts;
 mod api;
 mod client;
 mod containerd;
@@ -32,7 +33,9 @@ pub(crate) struct Options {
 /// Runs every client that is installed; fails when a step failed.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let stage = Stage::set(options.server.program()?, options.only.clone())?;
-    for client in [skopeo::run, docker::run, containerd::run, podman::run, api::run, other_servers::run] {
+    for client in
+        [skopeo::run, docker::run, containerd::run, podman::run, api::run, other_servers::run, accounts::run]
+    {
         client(&stage)?;
     }
     let [passed, failed, skipped] = stage.finish();

@@ -81,6 +81,22 @@ impl Choice {
 }
 
 impl Program {
+    /// Makes an administrator in a folder that no server uses.
+    pub(crate) fn add_administrator(&self, data: &Path, name: &str, password: &str) -> anyhow::Result<()> {
+        fs::create_dir_all(data)?;
+        let mut command = alone(&self.file, data);
+        command.args(["user", "add", name, "--admin", "--password-stdin", "--data"]).arg(data);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+        child.stdin.take().context("no standard input")?.write_all(password.as_bytes())?;
+        ensure!(child.wait()?.success(), "the administrator was not made");
+        Ok(())
+    }
+
+    /// The program's file.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Which registry this is.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
@@ -188,18 +204,23 @@ fn build(release: bool) -> anyhow::Result<PathBuf> {
 }
 
 fn berth(file: &Path, address: SocketAddr, launch: &Launch) -> Command {
-    let mut command = Command::new(file);
-    // Settings of the person who runs this must not reach the server: neither variables nor a file in this folder.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BERTH_")) {
-        command.env_remove(name);
-    }
-    command.current_dir(&launch.data);
+    let mut command = alone(file, &launch.data);
     command.args(["serve", "--listen", &address.to_string(), "--data"]).arg(&launch.data);
     command.env("BERTH_LOG_REQUESTS", "true").env("BERTH_LOG_FORMAT", "json");
     command.envs(launch.settings.iter().map(|(name, value)| (format!("BERTH_{name}"), value)));
     if let Some((cert, key)) = &launch.tls {
         command.env("BERTH_TLS_CERT", cert).env("BERTH_TLS_KEY", key);
     }
+    command
+}
+
+/// Settings of the person who runs this must not reach the program: neither variables nor a file in this folder.
+fn alone(file: &Path, data: &Path) -> Command {
+    let mut command = Command::new(file);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BERTH_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(data);
     command
 }
 
@@ -236,5 +257,6 @@ fn answers(address: SocketAddr, tls: bool) -> bool {
     stream.set_read_timeout(Some(Duration::from_secs(5))).is_ok()
         && write!(stream, "GET /v2/ HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").is_ok()
         && stream.read_exact(&mut start).is_ok()
-        && start.ends_with(b" 200")
+        // With accounts it asks who is there; that is an answer too.
+        && (start.ends_with(b" 200") || start.ends_with(b" 401"))
 }

@@ -1,8 +1,9 @@
 //! A client program with a configuration of its own.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -12,7 +13,7 @@ const PATIENCE: &str = "180";
 /// One client: the program, the arguments that begin each call, and its environment.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    program: &'static str,
+    program: PathBuf,
     fixed: Vec<OsString>,
     home: PathBuf,
     environment: Vec<(&'static str, OsString)>,
@@ -20,11 +21,16 @@ pub(crate) struct Client {
 
 impl Client {
     /// A client that finds its configuration in `home` and nowhere else.
-    pub(crate) fn new(program: &'static str, home: &Path) -> anyhow::Result<Client> {
+    pub(crate) fn new(program: impl Into<PathBuf>, home: &Path) -> anyhow::Result<Client> {
         std::fs::create_dir_all(home)?;
         // buildah wants the file to be there.
         std::fs::write(home.join("auth.json"), "{}")?;
-        Ok(Client { program, fixed: Vec::new(), home: home.to_owned(), environment: Vec::new() })
+        Ok(Client {
+            program: program.into(),
+            fixed: Vec::new(),
+            home: home.to_owned(),
+            environment: Vec::new(),
+        })
     }
 
     /// Begins each call with this argument.
@@ -70,17 +76,31 @@ impl Client {
         Ok(output.stdout)
     }
 
+    /// Runs the client with this on its standard input; returns what it said, and whether it succeeded.
+    pub(crate) fn fed<A: AsRef<OsStr>>(
+        &self,
+        input: &str,
+        arguments: &[A],
+    ) -> anyhow::Result<(String, bool)> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("cannot run {}", self.program.display()))?;
+        child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;
+        Ok(said(&child.wait_with_output()?))
+    }
+
     fn call<A: AsRef<OsStr>>(&self, arguments: &[A]) -> anyhow::Result<(String, bool)> {
-        let output =
-            self.command(arguments).output().with_context(|| format!("cannot run {}", self.program))?;
-        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-        said.push_str(&String::from_utf8_lossy(&output.stderr));
-        Ok((said, output.status.success()))
+        let output = self.command(arguments).output();
+        Ok(said(&output.with_context(|| format!("cannot run {}", self.program.display()))?))
     }
 
     fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
         let mut command = Command::new("timeout");
-        command.args(["--kill-after=5", PATIENCE, self.program]).args(&self.fixed).args(arguments);
+        command.args(["--kill-after=5", PATIENCE]).arg(&self.program).args(&self.fixed).args(arguments);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BERTH_"))
+        {
+            command.env_remove(name);
+        }
         command.env("HOME", &self.home).env("DOCKER_CONFIG", self.home.join(".docker"));
         command.env("REGISTRY_AUTH_FILE", self.home.join("auth.json"));
         command.env("NO_PROXY", "127.0.0.1,localhost").env_remove("XDG_CONFIG_HOME");
@@ -91,8 +111,15 @@ impl Client {
 
     fn shown<A: AsRef<OsStr>>(&self, arguments: &[A]) -> String {
         let words = arguments.iter().map(|word| word.as_ref().to_string_lossy().into_owned());
-        format!("`{} {}`", self.program, words.collect::<Vec<_>>().join(" "))
+        format!("`{} {}`", self.program.display(), words.collect::<Vec<_>>().join(" "))
     }
+}
+
+/// Both streams of a program that ended, and whether it succeeded.
+fn said(output: &Output) -> (String, bool) {
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said.push_str(&String::from_utf8_lossy(&output.stderr));
+    (said, output.status.success())
 }
 
 /// Whether a program of this name can be found.
