@@ -33,7 +33,16 @@ pub(crate) fn run(stage: &Stage) -> anyhow::Result<()> {
     podman(stage, &town)?;
     containerd(stage, &town)?;
     curl(stage, &town)?;
-    stage.step("berth", "ends by itself after SIGTERM, with accounts", || town.server.stop());
+    let secrets = [PASSWORD.to_owned(), town.robot, town.reader];
+    stage.step("berth", "ends by itself after SIGTERM, and has logged no secret", || {
+        town.server.stop()?;
+        let log = fs::read_to_string(stage.home("accounts/log"))?;
+        ensure!(log.contains("TRACE") || log.contains("DEBUG"), "it logged less than everything");
+        for secret in &secrets {
+            ensure!(!log.contains(secret.as_str()), "a secret of {} letters is in the log", secret.len());
+        }
+        Ok(())
+    });
     Ok(())
 }
 
@@ -55,7 +64,8 @@ impl Town {
         fs::create_dir_all(&data)?;
         let berth = Client::new(stage.program.file(), &stage.home("accounts/home"))?.env("BERTH_DATA", &data);
         add_user(&berth, &["root-of-all", "--admin"])?;
-        let server = stage.program.start(&Launch { data, log, ..Launch::default() })?;
+        let settings = &[("LOG_LEVEL", "trace")];
+        let server = stage.program.start(&Launch { data, log, settings, ..Launch::default() })?;
         add_user(&berth, &["alice"])?;
         add_user(&berth, &["bob"])?;
         berth.says(&["user", "list"], "alice")?;

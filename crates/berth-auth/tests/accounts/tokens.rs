@@ -123,6 +123,44 @@ async fn a_restart_logs_nobody_out() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_replaced_is_believed_until_its_tokens_have_ended() {
+    on_each(|test| async move {
+        let town = Town::new(test).await;
+        let alice = town.person("alice").await;
+        let old = town.accounts.issue(&alice, Vec::new()).unwrap().token;
+        age_keys(&town, 31).await;
+        // Opening renews, as the upkeep does every minute.
+        let other = berth_auth::Accounts::open(town.test.db.clone()).await.unwrap();
+        let new = other.issue(&alice, Vec::new()).unwrap().token;
+        assert_ne!(old.reveal().split('.').next(), new.reveal().split('.').next(), "{}", town.test.engine);
+        for token in [&old, &new] {
+            let identified = other.identify(&berth_auth::Credentials::Bearer(token.clone()), here()).await;
+            assert_eq!(identified.unwrap().name(), "alice");
+        }
+        // A process that has not seen the new key looks for it.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        assert_eq!(town.bearer(&new).await.unwrap().name(), "alice");
+        age_keys(&town, 62).await;
+        let late = berth_auth::Accounts::open(town.test.db.clone()).await.unwrap();
+        assert!(late.identify(&berth_auth::Credentials::Bearer(old), here()).await.is_err());
+    })
+    .await;
+}
+
+/// Makes all keys older.
+async fn age_keys(town: &Town, days: i64) {
+    let aged = town.test.db.write(move |mut tx| {
+        Box::pin(async move {
+            let micros = days * 24 * 60 * 60 * 1_000_000;
+            tx.execute("UPDATE signing_keys SET created_at = created_at - ?1", berth_db::params![micros])
+                .await
+        })
+    });
+    let aged: Result<u64, berth_db::DbError> = aged.await;
+    assert!(aged.unwrap() > 0);
+}
+
 /// The key of the town, to make tokens that only somebody with the key could make.
 async fn key(town: &Town) -> (String, hmac::Key) {
     let row = town.test.db.read(|mut tx| {
