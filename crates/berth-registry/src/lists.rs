@@ -33,8 +33,9 @@ impl Registry {
         const BATCH: usize = 1000;
         let mut seen = Vec::new();
         let mut after = after.unwrap_or_default().to_owned();
+        let mut batch = limit + 1;
         loop {
-            let page = self.meta.repositories(&after, (limit + 1).min(BATCH)).await?;
+            let page = self.meta.repositories(&after, batch.min(BATCH)).await?;
             let last = page.items.last().map(|entry| entry.name.clone());
             let visible = |entry: &RepositoryEntry| {
                 entry.name.parse().is_ok_and(|name| self.authorizer.sees(access, &name, entry.is_public))
@@ -44,6 +45,8 @@ impl Registry {
                 Some(last) if page.more && seen.len() <= limit => after = last,
                 _ => break,
             }
+            // Little is missing where much is visible, and many rows have to be looked at where little is.
+            batch = (limit + 1 - seen.len()).max(100);
             tokio::task::yield_now().await;
         }
         let more = seen.len() > limit;

@@ -164,6 +164,15 @@ pub(crate) struct Shown {
     pub(crate) json: bool,
 }
 
+/// Which registry's list, and how it is printed.
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) folder: FolderArgs,
+    #[command(flatten)]
+    pub(crate) shown: Shown,
+}
+
 /// Reads a duration such as `90d` as whole seconds.
 pub(crate) fn seconds(text: &str) -> Result<u32, String> {
     let mut duration = std::time::Duration::ZERO;

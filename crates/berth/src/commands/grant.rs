@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::cli::{FolderArgs, Shown};
+use crate::cli::{FolderArgs, ListArgs};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{field, json as print, line, rows, table};
@@ -33,14 +33,6 @@ pub(crate) struct AddArgs {
     wide: bool,
     #[command(flatten)]
     folder: FolderArgs,
-}
-
-#[derive(Args)]
-pub(crate) struct ListArgs {
-    #[command(flatten)]
-    folder: FolderArgs,
-    #[command(flatten)]
-    shown: Shown,
 }
 
 #[derive(Args)]

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::cli::{FolderArgs, Shown};
+use crate::cli::{FolderArgs, ListArgs};
 use crate::client::{Client, encoded};
 use crate::failure::Failure;
 use crate::output::{json as print, line, rows, table};
@@ -25,14 +25,6 @@ pub(crate) struct NameArgs {
     name: String,
     #[command(flatten)]
     folder: FolderArgs,
-}
-
-#[derive(Args)]
-pub(crate) struct ListArgs {
-    #[command(flatten)]
-    folder: FolderArgs,
-    #[command(flatten)]
-    shown: Shown,
 }
 
 /// Runs a command.

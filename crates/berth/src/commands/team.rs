@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::cli::{FolderArgs, Shown};
+use crate::cli::{FolderArgs, ListArgs};
 use crate::client::{Client, encoded, query};
 use crate::failure::Failure;
 use crate::output::{field, json as print, line, rows, table};
@@ -31,14 +31,6 @@ pub(crate) struct NameArgs {
     name: String,
     #[command(flatten)]
     folder: FolderArgs,
-}
-
-#[derive(Args)]
-pub(crate) struct ListArgs {
-    #[command(flatten)]
-    folder: FolderArgs,
-    #[command(flatten)]
-    shown: Shown,
 }
 
 #[derive(Args)]

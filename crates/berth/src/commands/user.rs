@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::cli::{FolderArgs, Shown};
+use crate::cli::{FolderArgs, ListArgs, Shown};
 use crate::client::{Client, encoded, query};
 use crate::failure::Failure;
 use crate::output::{field, json as print, line, rows, table, time};
@@ -57,14 +57,6 @@ struct PasswordArgs {
     /// Print a one-time link by which the user chooses the password (the default without a terminal)
     #[arg(long)]
     link: bool,
-}
-
-#[derive(Args)]
-pub(crate) struct ListArgs {
-    #[command(flatten)]
-    folder: FolderArgs,
-    #[command(flatten)]
-    shown: Shown,
 }
 
 #[derive(Args)]
