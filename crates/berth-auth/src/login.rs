@@ -11,7 +11,7 @@ use crate::access_token::fingerprint;
 use crate::guesses::network;
 use crate::manage::Journal;
 use crate::password::{Stored, is_old};
-use crate::{AccountId, AccountKind, Accounts, AuthError, Caller, Secret, Who};
+use crate::{AccountId, AccountKind, AccountName, Accounts, AuthError, Caller, Secret, Who};
 
 /// Networks that are remembered of a user.
 const KNOWN: i64 = 20;
@@ -254,7 +254,8 @@ impl Accounts {
 
     /// Only guesses that cost a hash come here, so nobody can flood the log.
     async fn refused(&self, user: &str, from: Option<IpAddr>) -> Result<(), AuthError> {
-        let user: String = user.chars().filter(|c| !c.is_control()).take(80).collect();
+        // People type passwords where names belong: only what could be a name is written down.
+        let user = user.parse::<AccountName>().map_or_else(|_| "?".to_owned(), |name| name.to_string());
         let journal = Journal::new(Caller::anonymous(from).actor());
         self.0
             .db

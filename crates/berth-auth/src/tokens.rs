@@ -16,6 +16,9 @@ const VIEW: &str =
          t.last_used_at, t.last_used_from
      FROM access_tokens t JOIN accounts a ON a.id = t.account_id";
 
+/// Logins that are remembered of a user; of more the longest unused end.
+const LOGINS: i64 = 100;
+
 impl Accounts {
     /// Makes a token, for the caller or for a robot of his. The secret is told this once. A token makes no tokens.
     ///
@@ -121,6 +124,11 @@ impl Accounts {
                 let (token, journal) = (token.clone(), journal.clone());
                 Box::pin(async move {
                     let row = insert(&mut tx, Kind::Login, id, epoch, &token, &hash, journal.at).await?;
+                    let sql =
+                        "DELETE FROM access_tokens WHERE account_id = ?1 AND kind = 'login' AND id NOT IN
+                             (SELECT id FROM access_tokens WHERE account_id = ?1 AND kind = 'login'
+                              ORDER BY COALESCE(last_used_at, created_at) DESC, id DESC LIMIT ?2)";
+                    tx.execute(sql, params![id.0, LOGINS]).await?;
                     let account: String = row.get(1)?;
                     journal.tell(&mut tx, "token.add", &account, &token.name).await?;
                     Ok::<_, AuthError>(())

@@ -116,6 +116,10 @@ impl Desk<'_> {
     }
 
     async fn grant(&self, caller: &Caller, form: &Form<'_>, offline: bool) -> Result<Answer, ApiError> {
+        // Else a bearer token could be made to last for ever, and to reach further than it was issued for.
+        if caller.has_bearer() {
+            return Err(self.refused(LoginError::Invalid));
+        }
         let asked: Vec<_> = form.all("scope").collect();
         let scope = self.granted(caller, &Scope::read_all(asked.iter().map(AsRef::as_ref))).await?;
         let issued = self.accounts.issue(caller, scope).map_err(ApiError::internal)?;

@@ -252,6 +252,7 @@ async fn every_change_is_in_the_audit_log_and_no_secret_is() {
         let (made, secret) = town.accounts.add_token(token("pull", &["alice/**"]), &alice).await.unwrap();
         town.accounts.revoke_token(made.id, &alice).await.unwrap();
         town.login("alice", "a wrong guess").await.unwrap_err();
+        town.login("My Password!", "a wrong guess").await.unwrap_err();
         let entries = town.accounts.audit().search(&Filter::default(), None, 100).await.unwrap();
         let told: Vec<_> =
             entries.iter().rev().map(|entry| format!("{} {}", entry.actor.name, entry.action)).collect();
@@ -265,12 +266,13 @@ async fn every_change_is_in_the_audit_log_and_no_secret_is() {
                 "alice token.add",
                 "alice token.revoke",
                 "anonymous login.refuse",
+                "anonymous login.refuse",
             ],
             "{}",
             town.test.engine
         );
         let text = format!("{entries:?}");
-        for canary in [PASSWORD, secret.reveal(), "a wrong guess", "$argon2"] {
+        for canary in [PASSWORD, secret.reveal(), "a wrong guess", "My Password!", "$argon2"] {
             assert!(!text.contains(canary), "{canary} is in the log");
         }
     })

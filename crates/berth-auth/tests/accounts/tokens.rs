@@ -112,6 +112,23 @@ async fn a_bearer_token_carries_its_scope_and_nothing_beyond() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn logins_of_a_user_are_bounded() {
+    on_each(|test| async move {
+        let town = Town::new(test).await;
+        let alice = town.person("alice").await;
+        let first = town.accounts.remember(&alice, "docker").await.unwrap().unwrap();
+        for _ in 0..100 {
+            town.accounts.remember(&alice, "docker").await.unwrap().unwrap();
+        }
+        let root = town.person("root-of-all").await;
+        let tokens = town.accounts.tokens(Some(&account("alice")), &root).await.unwrap();
+        assert_eq!(tokens.len(), 100, "{}", town.test.engine);
+        assert!(town.accounts.refresh(&first, here()).is_err());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_logs_nobody_out() {
     on_each(|test| async move {
         let town = Town::new(test).await;

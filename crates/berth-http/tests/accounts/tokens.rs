@@ -111,6 +111,9 @@ async fn quirk_5_two_ways_to_the_same_token() {
         assert_eq!(refused.json()["errors"][0]["message"], message, "{form}");
         assert_eq!(refused.code(), "UNAUTHORIZED");
     }
+    let bearer = town.bearer(&basic("alice"), &["repository:alice/a:pull"]).await;
+    let renewed = town.get("/token?scope=repository:alice/a:pull,push", &bearer).await;
+    assert_eq!(renewed.status, 401, "a bearer token gets no other one");
     let refused = town.get("/token", &basic_with("alice", "wrong password")).await;
     assert_eq!(refused.json()["errors"][0]["message"], "incorrect username or password");
     assert_eq!(town.send("PUT", "/token", &[], b"").await.status, 405);
