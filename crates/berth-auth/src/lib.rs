@@ -9,7 +9,6 @@
 mod account;
 mod action;
 mod caller;
-mod pattern;
 mod secret;
 
 // What he may do.
@@ -43,6 +42,7 @@ pub use account::{Account, AccountId, AccountKind, AccountName, NameError, Role,
 pub use accounts::Accounts;
 pub use action::{Action, ActionError, Actions};
 pub use bearer::{Issued, ScopeGrant};
+pub use berth_oci::{Pattern, PatternError};
 pub use caller::{Caller, Who};
 pub use decision::{Missing, Reason, Verdict};
 pub use directory::Directory;
@@ -51,7 +51,6 @@ pub use grants::{GrantId, GrantView, NewGrant, Subject};
 pub use htpasswd::Imported;
 pub use invitation::{Invitation, Invited};
 pub use login::{Credentials, LoginError};
-pub use pattern::{Pattern, PatternError};
 pub use secret::Secret;
 pub use teams::{MemberView, TeamView};
 pub use users::{NewUser, UserChange, UserView};

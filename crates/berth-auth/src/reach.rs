@@ -5,7 +5,7 @@ use std::sync::Arc;
 use berth_oci::RepositoryName;
 
 use crate::caller::Inner;
-use crate::{AccountKind, Accounts, Action, Actions, AuthError, Caller, Verdict, Visibility, Who};
+use crate::{AccountKind, Accounts, Action, Actions, AuthError, Caller, Pattern, Verdict, Visibility, Who};
 
 impl Accounts {
     /// The actions that `caller` may be given a bearer token for in the repository `name`: those that he may do, whatever
@@ -48,6 +48,12 @@ impl Accounts {
 }
 
 impl Accounts {
+    /// Whether `by` may decide what holds in the repositories that a pattern matches: administrators everywhere, owners
+    /// and team administrators in their namespace.
+    pub fn owns(&self, by: &Caller, pattern: &Pattern) -> bool {
+        self.manager(by).is_ok_and(|manager| manager.may_grant(pattern))
+    }
+
     /// Lets administrators pass, and nobody else.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::digest::shorten;
+use crate::digest::{Digest, shorten};
 use crate::text::serde_as_text;
 
 /// A tag: `[A-Za-z0-9_][A-Za-z0-9._-]{0,127}` (distribution-spec, "Pulling manifests").
@@ -17,6 +17,14 @@ impl Tag {
     /// The tag as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The digest that the tag is about, if it is one of those by which clients without referrers attach things to an
+    /// image: `sha256-<hex>`, perhaps with `.sig`, `.att` or `.sbom` ("Referrers Tag Schema", and cosign's names).
+    pub fn attached_to(&self) -> Option<Digest> {
+        let name = [".sig", ".att", ".sbom"].iter().find_map(|end| self.0.strip_suffix(end));
+        let (algorithm, hex) = name.unwrap_or(&self.0).split_once('-')?;
+        format!("{algorithm}:{hex}").parse().ok()
     }
 }
 

@@ -1,9 +1,9 @@
-//! Patterns of repository names in grants and tokens.
+//! Patterns of repository names, in grants, tokens and rules.
 
 use std::fmt;
 use std::str::FromStr;
 
-use berth_oci::RepositoryName;
+use crate::RepositoryName;
 
 /// A pattern of repository names: components joined by `/`. In a component `*` stands for any run of characters; a last
 /// component `**` stands for one or more components of any name.
@@ -79,7 +79,7 @@ const REST: &str = "**";
 
 /// Whether a component with stars matches, by going back to the last star only: at most the product of both lengths,
 /// which are below 256.
-fn part_matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn part_matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
