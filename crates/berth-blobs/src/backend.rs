@@ -22,7 +22,7 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn list_stages(&self) -> Result<Vec<(StageId, SystemTime)>, StoreError>;
     /// Opens a blob of exactly `size` bytes.
     fn open_blob(&self, digest: &Digest, size: u64) -> Result<BlobFile, StoreError>;
-    /// Removes a blob; one that is not there is fine.
+    /// Removes a blob, durably; one that is not there is fine.
     fn delete(&self, digest: &Digest) -> Result<(), StoreError>;
     /// Bytes that can still be written.
     fn free_space(&self) -> Result<u64, StoreError>;

@@ -193,7 +193,9 @@ impl Backend for LocalDisk {
 
     fn delete(&self, digest: &Digest) -> Result<(), StoreError> {
         self.0.poison.check()?;
-        remove(&self.0.blob_path(digest)).map_err(|error| StoreError::io("remove a blob", error))
+        let directory = self.0.fan_out(digest).child(&self.0, &digest.hex()[..2])?;
+        remove(&self.0.blob_path(digest)).map_err(|error| StoreError::io("remove a blob", error))?;
+        self.0.sync_directory(&directory)
     }
 
     fn free_space(&self) -> Result<u64, StoreError> {

@@ -182,7 +182,7 @@ impl BlobStore {
         blocking(move || backend.open_blob(&digest, size)).await
     }
 
-    /// Removes a blob. One that is not there is fine. After a power cut the file may be back: the database is the truth.
+    /// Removes a blob for good: when this returns `Ok`, a power cut does not bring it back. One that is not there is fine.
     ///
     /// # Errors
     ///

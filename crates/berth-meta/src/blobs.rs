@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::recent;
 use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, from_size, size};
-use crate::{Change, Meta, MetaError, Timestamp};
+use crate::{Change, Fullness, Meta, MetaError, Timestamp, usage};
 
 /// A blob as a repository has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,17 +106,18 @@ impl Meta {
 
     /// Makes a blob a member of a repository (and the repository, if it is the first thing in it), under a lease.
     ///
-    /// The bytes must be durable before, or come along. Doing it twice is doing it once.
+    /// The bytes must be durable before, or come along. Doing it twice is doing it once. Gives the quotas that are nearly
+    /// used up.
     ///
     /// # Errors
-    /// [`MetaError::Db`].
+    /// [`MetaError::QuotaExceeded`]; [`MetaError::Renamed`].
     pub async fn add_blob(
         &self,
         repository: &RepositoryName,
         blob: NewBlob,
         change: &Change,
         lease_until: Timestamp,
-    ) -> Result<(), MetaError> {
+    ) -> Result<Vec<Fullness>, MetaError> {
         let (repository, blob, change) = (repository.clone(), Arc::new(blob), change.clone());
         self.db
             .write(move |mut tx| {
@@ -124,11 +125,12 @@ impl Meta {
                 Box::pin(async move {
                     let id = repositories::find_or_make(&mut tx, &repository, &change).await?;
                     let blob_id = find_or_insert(&mut tx, &blob, change.at).await?;
-                    join(&mut tx, id, blob_id, change.at, lease_until).await?;
+                    let is_new =
+                        join(&mut tx, id, blob_id, from_size(blob.size)?, change.at, lease_until).await?;
                     if let Some(upload) = &blob.upload {
                         tx.execute("DELETE FROM uploads WHERE id = ?1", params![upload]).await?;
                     }
-                    Ok(())
+                    if is_new { usage::within_quota(&mut tx, &repository).await } else { Ok(Vec::new()) }
                 })
             })
             .await
@@ -160,7 +162,9 @@ impl Meta {
                         return Ok(None);
                     };
                     let id = repositories::find_or_make(&mut tx, &into, &change).await?;
-                    join(&mut tx, id, row.get(0)?, change.at, lease_until).await?;
+                    if join(&mut tx, id, row.get(0)?, row.get(1)?, change.at, lease_until).await? {
+                        usage::within_quota(&mut tx, &into).await?;
+                    }
                     change.tell(&mut tx, "blob.mount", &into, &digest, from.as_str()).await?;
                     Ok(Some(size(&row, 1)?))
                 })
@@ -181,7 +185,7 @@ impl Meta {
         let sql = "SELECT r.name FROM blobs b
              JOIN repository_blobs m ON m.blob_id = b.id
              JOIN repositories r ON r.id = m.repository_id
-             WHERE b.digest = ?1 ORDER BY r.name LIMIT ?2";
+             WHERE b.digest = ?1 AND r.name < '~' ORDER BY r.name LIMIT ?2";
         let rows = self
             .db
             .read(move |mut tx| {
@@ -245,23 +249,38 @@ async fn remove(
     change: &Change,
 ) -> Result<(), MetaError> {
     let id = repositories::find(tx, repository).await?.ok_or(MetaError::BlobUnknown)?;
+    // What is deleted may lose its blobs; having it back is refused then, with the reason.
     let sql = "SELECT m.digest FROM manifest_references e JOIN manifests m ON m.id = e.manifest_id
-         WHERE e.digest = ?1 AND e.repository_id = ?2 LIMIT 1";
+         WHERE e.digest = ?1 AND e.repository_id = ?2 AND m.deleted_at IS NULL LIMIT 1";
     let user = tx.query_opt(sql, params![blob, id.0]).await?;
-    let sql = "DELETE FROM repository_blobs WHERE repository_id = ?1
-         AND blob_id = (SELECT id FROM blobs WHERE digest = ?2) RETURNING blob_id";
-    let removed = tx.query_opt(sql, params![id.0, blob]).await?.ok_or(MetaError::BlobUnknown)?;
+    let sql = "SELECT b.id, b.size FROM blobs b JOIN repository_blobs m ON m.blob_id = b.id
+         WHERE b.digest = ?1 AND m.repository_id = ?2";
+    let member = tx.query_opt(sql, params![blob, id.0]).await?.ok_or(MetaError::BlobUnknown)?;
     if let Some(user) = user {
         return Err(MetaError::BlobInUse { manifest: digest(&user, 0)? });
     }
-    let blob_id: i64 = removed.get(0)?;
-    let others =
-        tx.query_opt("SELECT 1 FROM repository_blobs WHERE blob_id = ?1 LIMIT 1", params![blob_id]).await?;
-    if others.is_none() {
-        let sql = "INSERT INTO collectable (blob_id, since) VALUES (?1, ?2) ON CONFLICT (blob_id) DO NOTHING";
-        tx.execute(sql, params![blob_id, change.at.0]).await?;
-    }
+    leave(tx, id, member.get(0)?, member.get(1)?, change.at).await?;
     Ok(change.tell(tx, "blob.delete", repository, blob, "").await?)
+}
+
+/// Ends a membership; the last one queues the blob, to be looked at again from `due` on.
+pub(crate) async fn leave(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    blob: i64,
+    size: i64,
+    due: Timestamp,
+) -> Result<(), MetaError> {
+    let sql = "DELETE FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2";
+    tx.execute(sql, params![repository.0, blob]).await?;
+    usage::left(tx, repository, blob, size).await?;
+    let sql = "SELECT 1 FROM repository_blobs WHERE blob_id = ?1 LIMIT 1";
+    if tx.query_opt(sql, params![blob]).await?.is_none() {
+        let sql =
+            "INSERT INTO collectable (blob_id, due_at) VALUES (?1, ?2) ON CONFLICT (blob_id) DO NOTHING";
+        tx.execute(sql, params![blob, due.0]).await?;
+    }
+    Ok(())
 }
 
 async fn find_or_insert(tx: &mut Tx<'_>, blob: &NewBlob, now: Timestamp) -> Result<i64, MetaError> {
@@ -269,29 +288,39 @@ async fn find_or_insert(tx: &mut Tx<'_>, blob: &NewBlob, now: Timestamp) -> Resu
     if let Some(row) = tx.query_opt("SELECT id FROM blobs WHERE digest = ?1", params![&digest]).await? {
         return Ok(row.get(0)?);
     }
+    let size = from_size(blob.size)?;
     let sql = "INSERT INTO blobs (digest, size, created_at) VALUES (?1, ?2, ?3) RETURNING id";
-    let row = tx.query_one(sql, params![&digest, from_size(blob.size)?, now.0]).await?;
-    let id: i64 = row.get(0)?;
+    let id: i64 = tx.query_one(sql, params![&digest, size, now.0]).await?.get(0)?;
     if let Some(content) = &blob.content {
         let sql = "INSERT INTO blob_contents (blob_id, content) VALUES (?1, ?2)";
         tx.execute(sql, params![id, content]).await?;
     }
+    // Its file was just published again, so nobody may unlink it any more.
+    tx.execute("DELETE FROM tombstones WHERE digest = ?1", params![&digest]).await?;
+    usage::stored(tx, id, size).await?;
     Ok(id)
 }
 
-/// Adds the membership, or renews its lease; a blob that was waiting for the collector no longer does.
-async fn join(
+/// Adds the membership, or renews its lease; a blob that was waiting to be cleaned no longer does. Tells whether the
+/// blob is new in the repository.
+pub(crate) async fn join(
     tx: &mut Tx<'_>,
     repository: RepositoryId,
     blob: i64,
+    size: i64,
     now: Timestamp,
     lease_until: Timestamp,
-) -> Result<(), MetaError> {
-    let sql =
-        "INSERT INTO repository_blobs (blob_id, repository_id, added_at, lease_until) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (blob_id, repository_id) DO UPDATE SET lease_until = excluded.lease_until
-         WHERE excluded.lease_until > repository_blobs.lease_until";
-    tx.execute(sql, params![blob, repository.0, now.0, lease_until.0]).await?;
-    tx.execute("DELETE FROM collectable WHERE blob_id = ?1", params![blob]).await?;
-    Ok(())
+) -> Result<bool, MetaError> {
+    let sql = "INSERT INTO repository_blobs (blob_id, repository_id, added_at, lease_until, review_at)
+         VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (blob_id, repository_id) DO NOTHING";
+    let is_new = tx.execute(sql, params![blob, repository.0, now.0, lease_until.0]).await? > 0;
+    if is_new {
+        usage::joined(tx, repository, blob, size).await?;
+        tx.execute("DELETE FROM collectable WHERE blob_id = ?1", params![blob]).await?;
+    } else {
+        let sql = "UPDATE repository_blobs SET lease_until = ?1
+             WHERE blob_id = ?2 AND repository_id = ?3 AND lease_until < ?1";
+        tx.execute(sql, params![lease_until.0, blob, repository.0]).await?;
+    }
+    Ok(is_new)
 }

@@ -35,4 +35,19 @@ impl Change {
         let event = Event { at: self.at.0, action, repository: Some(repository.as_str()), target, detail };
         berth_audit::append(tx, &self.actor, &event).await
     }
+
+    /// The same for what belongs to no repository.
+    pub(crate) async fn tell_anywhere(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &'static str,
+        target: &str,
+        detail: &str,
+    ) -> Result<(), DbError> {
+        if !self.audited {
+            return Ok(());
+        }
+        let event = Event { at: self.at.0, action, repository: None, target, detail };
+        berth_audit::append(tx, &self.actor, &event).await
+    }
 }

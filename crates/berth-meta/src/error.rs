@@ -4,6 +4,8 @@ use berth_audit::AuditError;
 use berth_db::DbError;
 use berth_oci::Digest;
 
+use crate::Fullness;
+
 /// Why an operation on rows was not done. Nothing was changed then.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +39,68 @@ pub enum MetaError {
     BlobInUse {
         /// One of those manifests.
         manifest: Digest,
+    },
+    /// The manifest is part of an index that is there, and would leave it broken.
+    #[error("the manifest is part of the index {index}")]
+    ManifestInUse {
+        /// One of those indexes.
+        index: Digest,
+    },
+    /// A rule says that the tag never changes.
+    #[error("the tag {tag} is immutable by rule {rule}")]
+    TagImmutable {
+        /// Which.
+        tag: String,
+        /// The number of the rule.
+        rule: i64,
+    },
+    /// The namespace, or everything, would use more than it may.
+    #[error("{} of {} bytes would be used", .0.used, .0.quota)]
+    QuotaExceeded(Fullness),
+    /// A quota below what is used already.
+    #[error("{} bytes are used already, {} would be allowed", .0.used, .0.quota)]
+    QuotaTooSmall(Fullness),
+    /// The name belongs to another repository.
+    #[error("there is a repository {name}")]
+    NameTaken {
+        /// Which.
+        name: String,
+    },
+    /// The repository got another name, and this one leads to it for a time.
+    #[error("the repository is now called {to}")]
+    Renamed {
+        /// Its name.
+        to: String,
+    },
+    /// Nothing of that is in the trash, or not any more.
+    #[error("that is not in the trash")]
+    NotInTrash,
+    /// It cannot be had back as a whole: bytes are gone.
+    #[error("{} blob(s) or manifest(s) of it are gone", missing.len())]
+    BytesGone {
+        /// Which.
+        missing: Vec<Digest>,
+    },
+    /// The tag named nothing at that time, or nothing before.
+    #[error("the tag has no such past")]
+    NoHistory,
+    /// The rule cannot be.
+    #[error("{why}")]
+    RuleInvalid {
+        /// Why, for the person who sets it.
+        why: String,
+    },
+    /// No rule of that number.
+    #[error("there is no rule {id}")]
+    RuleUnknown {
+        /// The number.
+        id: i64,
+    },
+    /// There is more of it than is done at once.
+    #[error("{what}")]
+    TooMuch {
+        /// What, and the limit.
+        what: &'static str,
     },
     /// A row holds what no version of the program writes.
     #[error("a row of the database is damaged: {what}")]

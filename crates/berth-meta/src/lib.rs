@@ -7,27 +7,53 @@
 
 mod blobs;
 mod change;
+mod cleaning;
+mod copies;
 mod error;
+mod history;
+mod life;
 mod manifests;
+mod preview;
+mod pulls;
 mod recent;
 mod referrers;
+mod renames;
 mod repositories;
+mod retention;
 mod rows;
+mod rules;
 mod schema;
 mod tags;
 mod time;
+mod trash;
 mod uploads;
+mod usage;
+mod weights;
+mod why;
 
 pub use berth_audit::Actor;
 pub use blobs::{BlobRow, NewBlob};
 pub use change::Change;
+pub use cleaning::{Cleaned, CleaningState, Horizon, Tombstone};
+pub use copies::{Copied, Copy};
 pub use error::MetaError;
-pub use manifests::{Edge, EdgeRole, ManifestRow, NewManifest, PutManifest, Sparse};
+pub use history::{Past, TagPast};
+pub use life::Hold;
+pub use manifests::{Edge, EdgeRole, ManifestRow, NewManifest, PutDone, PutManifest, Sparse};
+pub use preview::{Mode, Removal};
+pub use pulls::{Use, UsedManifest};
 pub use referrers::Referrer;
+pub use renames::Rename;
 pub use repositories::{RepositoryChange, RepositoryEntry, RepositoryFound, RepositoryRow};
+pub use retention::{Choice, ChoicePage, Cursor, Verdict};
+pub use rules::{Keep, NewRule, Rule, RuleKind};
 pub use tags::TagMove;
 pub use time::Timestamp;
+pub use trash::{DeletedManifest, DeletedRepository};
 pub use uploads::UploadRow;
+pub use usage::{Bytes, Fullness, NO_NAMESPACE, NamespaceUsage, TOTAL, namespace_of};
+pub use weights::{LargeBlob, TagWeight, UnusedTag};
+pub use why::{Gone, Standing};
 
 use std::sync::Arc;
 
@@ -55,6 +81,8 @@ struct Recent {
     manifests: recent::Answers<ManifestRow>,
     /// Whether a repository is public, `None` if there is none of that name.
     doors: recent::Answers<Option<bool>>,
+    /// Where a former name leads to, and until when.
+    aliases: recent::Answers<Option<(String, Timestamp)>>,
 }
 
 /// One page of a list that is sorted by its bytes.
@@ -87,7 +115,9 @@ impl Meta {
             blobs: recent::Answers::new(RECENT_BLOBS),
             manifests: recent::Answers::new(RECENT_MANIFESTS),
             doors: recent::Answers::new(RECENT_DOORS),
+            aliases: recent::Answers::new(RECENT_DOORS),
         };
+        repositories::count_uncounted(&db).await?;
         Ok(Meta { db, recent: Arc::new(recent) })
     }
 

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use crate::recent;
 use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, from_size, size};
-use crate::{Change, Meta, MetaError, TagMove, tags};
+use crate::rules::Rules;
+use crate::{Change, Fullness, Meta, MetaError, TagMove, life, tags, trash, usage};
 
 /// A stored manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +102,17 @@ pub struct PutManifest {
     pub sparse: Sparse,
 }
 
+/// What a push did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutDone {
+    /// The tags that were asked for and named something else, or nothing, before.
+    pub moves: Vec<TagMove>,
+    /// The tags that followed by a rule.
+    pub floated: Vec<TagMove>,
+    /// The quotas that are nearly used up.
+    pub nearly_full: Vec<Fullness>,
+}
+
 impl Meta {
     /// Looks a manifest up by tag or digest, without its content.
     ///
@@ -166,11 +178,12 @@ impl Meta {
         }
     }
 
-    /// Stores a manifest with its edges and sets tags to it, all or nothing. Gives the tags that moved.
+    /// Stores a manifest with its edges and sets tags to it, with those that float after them, all or nothing.
     ///
     /// # Errors
-    /// [`MetaError::ReferencesMissing`] with every absent reference; [`MetaError::MediaTypeFixed`].
-    pub async fn put_manifest(&self, put: PutManifest) -> Result<Vec<TagMove>, MetaError> {
+    /// [`MetaError::ReferencesMissing`] with every absent reference; [`MetaError::MediaTypeFixed`];
+    /// [`MetaError::TagImmutable`]; [`MetaError::QuotaExceeded`]; [`MetaError::Renamed`].
+    pub async fn put_manifest(&self, put: PutManifest) -> Result<PutDone, MetaError> {
         let put = Arc::new(put);
         self.db
             .write(move |mut tx| {
@@ -179,50 +192,21 @@ impl Meta {
             })
             .await
     }
-
-    /// Removes a manifest and ends every tag that names it.
-    ///
-    /// The blobs stay members of the repository; unreferenced ones are the collector's business.
-    ///
-    /// # Errors
-    /// [`MetaError::RepositoryUnknown`], [`MetaError::ManifestUnknown`].
-    pub async fn remove_manifest(
-        &self,
-        repository: &RepositoryName,
-        manifest: &Digest,
-        change: &Change,
-    ) -> Result<(), MetaError> {
-        let (repository, manifest, change) = (repository.clone(), manifest.to_string(), change.clone());
-        self.db
-            .write(move |mut tx| {
-                let (repository, manifest, change) = (repository.clone(), manifest.clone(), change.clone());
-                Box::pin(async move {
-                    let id = repositories::require(&mut tx, &repository).await?;
-                    tags::end_all(&mut tx, id, &manifest, &change).await?;
-                    let sql = "DELETE FROM manifests WHERE repository_id = ?1 AND digest = ?2";
-                    if tx.execute(sql, params![id.0, &manifest]).await? == 0 {
-                        return Err(MetaError::ManifestUnknown);
-                    }
-                    Ok(change.tell(&mut tx, "manifest.delete", &repository, &manifest, "").await?)
-                })
-            })
-            .await
-    }
 }
 
 const BY_TAG: &str = "SELECT m.digest, m.media_type, m.size, m.content FROM repositories r
      JOIN tags t ON t.repository_id = r.id AND t.name = ?2 AND t.ended_at IS NULL
-     JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest AND m.deleted_at IS NULL
      WHERE r.name = ?1";
 const BY_TAG_HEAD: &str = "SELECT m.digest, m.media_type, m.size, NULL FROM repositories r
      JOIN tags t ON t.repository_id = r.id AND t.name = ?2 AND t.ended_at IS NULL
-     JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest AND m.deleted_at IS NULL
      WHERE r.name = ?1";
 const BY_DIGEST: &str = "SELECT m.digest, m.media_type, m.size, m.content FROM repositories r
-     JOIN manifests m ON m.repository_id = r.id AND m.digest = ?2
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = ?2 AND m.deleted_at IS NULL
      WHERE r.name = ?1";
 const BY_DIGEST_HEAD: &str = "SELECT m.digest, m.media_type, m.size, NULL FROM repositories r
-     JOIN manifests m ON m.repository_id = r.id AND m.digest = ?2
+     JOIN manifests m ON m.repository_id = r.id AND m.digest = ?2 AND m.deleted_at IS NULL
      WHERE r.name = ?1";
 
 fn read(row: &Row) -> Result<ManifestRow, MetaError> {
@@ -234,30 +218,50 @@ fn read(row: &Row) -> Result<ManifestRow, MetaError> {
     })
 }
 
-async fn store(tx: &mut Tx<'_>, put: &PutManifest) -> Result<Vec<TagMove>, MetaError> {
+async fn store(tx: &mut Tx<'_>, put: &PutManifest) -> Result<PutDone, MetaError> {
     let manifest = &put.manifest;
     let repository = repositories::find_or_make(tx, &put.repository, &put.change).await?;
     let digest = manifest.digest.to_string();
-    let sql = "SELECT media_type FROM manifests WHERE repository_id = ?1 AND digest = ?2";
+    let sql = "SELECT id, media_type, deleted_at, loose_since FROM manifests WHERE repository_id = ?1 AND digest = ?2";
     let known = tx.query_opt(sql, params![repository.0, &digest]).await?;
-    match &known {
+    let (id, is_new) = match &known {
         Some(row) => {
-            let stored: String = row.get(0)?;
+            let stored: String = row.get(1)?;
             if stored != manifest.media_type {
                 return Err(MetaError::MediaTypeFixed { stored });
             }
+            let id: i64 = row.get(0)?;
+            let is_deleted = row.get::<Option<i64>>(2)?.is_some();
+            if is_deleted {
+                require_references(tx, repository, put).await?;
+                trash::undelete(tx, id).await?;
+            }
+            (id, is_deleted || row.get::<Option<i64>>(3)?.is_some())
         }
-        None => insert(tx, repository, put, &digest).await?,
+        None => (insert(tx, repository, put, &digest).await?, true),
+    };
+    let rules = Rules::of(tx, &put.repository).await?;
+    let (moves, floated) = tags::set_all(tx, repository, &put.tags, &digest, &rules, &put.change).await?;
+    if is_new {
+        life::settle_pushed(tx, repository, id, put.change.at).await?;
     }
-    let mut moves = Vec::with_capacity(put.tags.len());
-    for tag in &put.tags {
-        moves.extend(tags::set(tx, repository, tag, &digest, &put.change).await?);
-    }
+    let nearly_full =
+        if known.is_none() { usage::within_quota(tx, &put.repository).await? } else { Vec::new() };
     if known.is_none() || !moves.is_empty() {
-        let tags = moves.iter().map(|moved| moved.tag.as_str()).collect::<Vec<_>>().join(", ");
+        let tags =
+            moves.iter().chain(&floated).map(|moved| moved.tag.as_str()).collect::<Vec<_>>().join(", ");
         put.change.tell(tx, "manifest.push", &put.repository, &digest, &tags).await?;
     }
-    Ok(moves)
+    Ok(PutDone { moves, floated, nearly_full })
+}
+
+async fn require_references(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    put: &PutManifest,
+) -> Result<(), MetaError> {
+    let missing = missing(tx, repository, &put.manifest.references, put.sparse).await?;
+    if missing.is_empty() { Ok(()) } else { Err(MetaError::ReferencesMissing { missing }) }
 }
 
 async fn insert(
@@ -265,12 +269,10 @@ async fn insert(
     repository: RepositoryId,
     put: &PutManifest,
     digest: &str,
-) -> Result<(), MetaError> {
+) -> Result<i64, MetaError> {
     let manifest = &put.manifest;
-    let missing = missing(tx, repository, &manifest.references, put.sparse).await?;
-    if !missing.is_empty() {
-        return Err(MetaError::ReferencesMissing { missing });
-    }
+    require_references(tx, repository, put).await?;
+    let size = from_size(manifest.content.len() as u64)?;
     let sql = "INSERT INTO manifests
              (repository_id, digest, media_type, size, content, subject, artifact_type, annotations, pushed_at, pushed_by)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id";
@@ -279,7 +281,7 @@ async fn insert(
         repository.0,
         digest,
         &manifest.media_type,
-        from_size(manifest.content.len() as u64)?,
+        size,
         &manifest.content,
         subject.as_ref(),
         manifest.artifact_type.as_ref(),
@@ -296,7 +298,10 @@ async fn insert(
         let values = params![id, position, repository.0, edge.role.as_str(), &target, from_size(edge.size)?];
         tx.execute(sql, values).await?;
     }
-    Ok(())
+    let sql = "INSERT INTO pulls (manifest_id, pulls, used_at) VALUES (?1, 0, ?2)";
+    tx.execute(sql, params![id, put.change.at.0]).await?;
+    usage::manifest(tx, repository, size).await?;
+    Ok(id)
 }
 
 /// The references that must be in the repository and are not, each once.
@@ -331,6 +336,6 @@ async fn has_blob(tx: &mut Tx<'_>, repository: RepositoryId, digest: &Digest) ->
 }
 
 async fn has_manifest(tx: &mut Tx<'_>, repository: RepositoryId, digest: &Digest) -> Result<bool, MetaError> {
-    let sql = "SELECT 1 FROM manifests WHERE repository_id = ?1 AND digest = ?2";
+    let sql = "SELECT 1 FROM manifests WHERE repository_id = ?1 AND digest = ?2 AND deleted_at IS NULL";
     Ok(tx.query_opt(sql, params![repository.0, &digest.to_string()]).await?.is_some())
 }

@@ -39,7 +39,7 @@ impl Meta {
         let wanted = artifact_type.unwrap_or_default().to_owned();
         let sql = "SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations FROM repositories r
              JOIN manifests m ON m.repository_id = r.id
-             WHERE r.name = ?1 AND m.subject = ?2 AND m.digest > ?3 AND (?4 = '' OR m.artifact_type = ?4)
+             WHERE r.name = ?1 AND m.subject = ?2 AND m.digest > ?3 AND m.deleted_at IS NULL AND (?4 = '' OR m.artifact_type = ?4)
              ORDER BY m.digest LIMIT ?5";
         let rows = self
             .db

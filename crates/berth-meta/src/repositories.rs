@@ -1,11 +1,12 @@
 //! Repositories: named, made by the first push, and what people set of them.
 
 use berth_db::{DbError, Row, Tx, params};
-use berth_oci::RepositoryName;
+use berth_oci::{RepositoryName, Tag};
 
 use crate::recent;
 use crate::rows::probe;
-use crate::{Change, Meta, MetaError, Page, Timestamp};
+use crate::rules::{RuleKind, Rules};
+use crate::{Change, Meta, MetaError, Page, Timestamp, renames, usage};
 
 /// Row number of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +65,8 @@ impl Meta {
     /// [`MetaError::Db`].
     pub async fn repositories(&self, after: &str, limit: usize) -> Result<Page<RepositoryEntry>, MetaError> {
         let after = after.to_owned();
-        let sql = "SELECT name, visibility FROM repositories WHERE name > ?1 ORDER BY name LIMIT ?2";
+        let sql =
+            "SELECT name, visibility FROM repositories WHERE name > ?1 AND name < '~' ORDER BY name LIMIT ?2";
         let rows = self
             .db
             .read(move |mut tx| {
@@ -115,7 +117,7 @@ impl Meta {
         pattern.push('%');
         let after = after.to_owned();
         let sql = "SELECT name, description, visibility FROM repositories
-             WHERE name > ?1 AND (name LIKE ?2 ESCAPE '!' OR LOWER(description) LIKE ?2 ESCAPE '!')
+             WHERE name > ?1 AND name < '~' AND (name LIKE ?2 ESCAPE '!' OR LOWER(description) LIKE ?2 ESCAPE '!')
              ORDER BY name LIMIT ?3";
         let rows = self
             .db
@@ -236,11 +238,78 @@ pub(crate) async fn find_or_make(
     if let Some(id) = find(tx, name).await? {
         return Ok(id);
     }
+    renames::require_unused(tx, name, change.at).await?;
+    let namespace = usage::find_or_make(tx, usage::namespace_of(name)).await?;
     let visibility = word(change.makes_public);
-    let sql = "INSERT INTO repositories (name, visibility, created_at) VALUES (?1, ?2, ?3) RETURNING id";
-    let row = tx.query_one(sql, params![name.as_str(), visibility, change.at.0]).await?;
+    let sql = "INSERT INTO repositories (name, namespace_id, visibility, created_at) VALUES (?1, ?2, ?3, ?4) RETURNING id";
+    let row = tx.query_one(sql, params![name.as_str(), namespace, visibility, change.at.0]).await?;
     change.tell(tx, "repository.make", name, name.as_str(), visibility).await?;
     Ok(RepositoryId(row.get(0)?))
+}
+
+/// Gives a repository a name that nobody has, and counts its bytes where it belongs by that name.
+pub(crate) async fn take_name(
+    tx: &mut Tx<'_>,
+    id: RepositoryId,
+    from: i64,
+    name: &RepositoryName,
+) -> Result<(), MetaError> {
+    if find(tx, name).await?.is_some() {
+        return Err(MetaError::NameTaken { name: name.to_string() });
+    }
+    let to = usage::find_or_make(tx, usage::namespace_of(name)).await?;
+    let sql = "UPDATE repositories SET name = ?1, namespace_id = ?2 WHERE id = ?3";
+    tx.execute(sql, params![name.as_str(), to, id.0]).await?;
+    if from != to {
+        usage::moved(tx, id, from, to).await?;
+        usage::within_quota(tx, name).await?;
+    }
+    Ok(())
+}
+
+/// Refuses if a tag of the repository may not go.
+pub(crate) async fn require_no_immutable(
+    tx: &mut Tx<'_>,
+    id: RepositoryId,
+    rules: &Rules,
+) -> Result<(), MetaError> {
+    /// Tags that are looked at with one query.
+    const BATCH: i64 = 1000;
+    if !rules.0.iter().any(|rule| rule.kind == RuleKind::Immutable) {
+        return Ok(());
+    }
+    let sql = "SELECT name FROM tags WHERE repository_id = ?1 AND ended_at IS NULL AND name > ?2 ORDER BY name LIMIT ?3";
+    let mut after = String::new();
+    loop {
+        let names = names(&tx.query(sql, params![id.0, &after, BATCH]).await?)?;
+        let Some(last) = names.last() else { return Ok(()) };
+        for tag in names.iter().filter_map(|name| name.parse::<Tag>().ok()) {
+            rules.require_mutable(&tag)?;
+        }
+        after = last.clone();
+    }
+}
+
+/// Counts the repositories of before there were sums. Afterwards there are none, and this is one look at an empty index.
+pub(crate) async fn count_uncounted(db: &berth_db::Db) -> Result<(), MetaError> {
+    loop {
+        let done = db
+            .write(|mut tx| {
+                Box::pin(async move {
+                    let sql =
+                        "SELECT id, name FROM repositories WHERE namespace_id IS NULL ORDER BY id LIMIT 1";
+                    let Some(row) = tx.query_opt(sql, &[]).await? else { return Ok::<_, MetaError>(true) };
+                    let (id, name) = (RepositoryId(row.get(0)?), row.get::<String>(1)?);
+                    usage::count_all(&mut tx, id, &name).await?;
+                    crate::tags::note_versions(&mut tx, id).await?;
+                    Ok(false)
+                })
+            })
+            .await?;
+        if done {
+            return Ok(());
+        }
+    }
 }
 
 async fn apply(

@@ -8,6 +8,7 @@ pub(crate) const SCHEMA: Schema = Schema {
     steps: &[
         Migration { version: 1, name: "registry", sql: REGISTRY },
         Migration { version: 2, name: "settings of a repository", sql: SETTINGS },
+        Migration { version: 3, name: "life of an image", sql: LIFE },
     ],
 };
 
@@ -18,6 +19,122 @@ ALTER TABLE repositories ADD COLUMN description TEXT NOT NULL DEFAULT '';
 ALTER TABLE repositories ADD COLUMN readme TEXT NOT NULL DEFAULT '';
 ";
 
+/// What lives how long, who uses how much, and what is to be cleaned.
+///
+/// - `namespaces`: the first part of names, with a row so that memberships can be counted in it; `namespace_blobs` counts
+///   in how many repositories of a namespace a blob is; `usage` holds the sums that follow from both, changed in the
+///   transaction that changes a membership. A total is spread over rows so that writers of PostgreSQL do not queue.
+/// - A manifest is *loose* from the moment that nothing holds it any more, and *deleted* from the moment that somebody
+///   said so; the trash time counts from there. Neither is set on one that was never held.
+/// - `review_at` of a membership: when to look whether it is still needed. `collectable.due_at` is the same for blobs.
+/// - `tombstones`: files that are to be unlinked, and perhaps are.
+/// - `tags.series` and the three numbers: what a tag is if it is a version, so that the newest is one step in an index.
+/// - `purged`: what the cleaning took for good, and why. `cleaned`: how much, by day.
+///
+/// Rows of before are reviewed when their lease ends; repositories without a namespace are counted at the next start.
+const LIFE: &str = "
+CREATE TABLE namespaces (
+    id IDENTITY,
+    name KEY NOT NULL UNIQUE
+);
+CREATE TABLE quotas (
+    namespace KEY NOT NULL PRIMARY KEY,
+    bytes BIGINT NOT NULL
+);
+CREATE TABLE usage (
+    kind KEY NOT NULL,
+    id BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    own_bytes BIGINT NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+INSERT INTO usage (kind, id, bytes, own_bytes)
+    SELECT 'total', shard, CAST(SUM(size) AS BIGINT), 0 FROM (
+        SELECT id % 16 AS shard, size FROM blobs UNION ALL SELECT repository_id % 16, size FROM manifests
+    ) AS stored GROUP BY shard;
+CREATE TABLE namespace_blobs (
+    blob_id BIGINT NOT NULL REFERENCES blobs (id),
+    namespace_id BIGINT NOT NULL REFERENCES namespaces (id),
+    repositories BIGINT NOT NULL,
+    PRIMARY KEY (blob_id, namespace_id)
+);
+ALTER TABLE repositories ADD COLUMN namespace_id BIGINT REFERENCES namespaces (id);
+ALTER TABLE repositories ADD COLUMN deleted_at BIGINT;
+ALTER TABLE repositories ADD COLUMN deleted_by TEXT;
+ALTER TABLE repositories ADD COLUMN former_name KEY;
+CREATE INDEX repositories_deleted ON repositories (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX repositories_uncounted ON repositories (id) WHERE namespace_id IS NULL;
+CREATE INDEX repositories_namespace ON repositories (namespace_id);
+ALTER TABLE repository_blobs ADD COLUMN review_at BIGINT;
+UPDATE repository_blobs SET review_at = lease_until;
+CREATE INDEX repository_blobs_review ON repository_blobs (review_at) WHERE review_at IS NOT NULL;
+CREATE INDEX blobs_size ON blobs (size);
+ALTER TABLE manifests ADD COLUMN loose_since BIGINT;
+ALTER TABLE manifests ADD COLUMN deleted_at BIGINT;
+ALTER TABLE manifests ADD COLUMN deleted_by TEXT;
+CREATE INDEX manifests_loose ON manifests (loose_since) WHERE loose_since IS NOT NULL;
+CREATE INDEX manifests_deleted ON manifests (deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE INDEX manifests_loose_in ON manifests (repository_id, loose_since) WHERE loose_since IS NOT NULL;
+CREATE INDEX manifests_deleted_in ON manifests (repository_id, deleted_at) WHERE deleted_at IS NOT NULL;
+CREATE TABLE pulls (
+    manifest_id BIGINT NOT NULL PRIMARY KEY REFERENCES manifests (id) ON DELETE CASCADE,
+    pulls BIGINT NOT NULL,
+    used_at BIGINT NOT NULL
+);
+CREATE INDEX pulls_used ON pulls (used_at);
+INSERT INTO pulls (manifest_id, pulls, used_at) SELECT id, 0, pushed_at FROM manifests;
+ALTER TABLE tags ADD COLUMN began_why TEXT;
+ALTER TABLE tags ADD COLUMN ended_why TEXT;
+ALTER TABLE tags ADD COLUMN series KEY;
+ALTER TABLE tags ADD COLUMN major BIGINT;
+ALTER TABLE tags ADD COLUMN minor BIGINT;
+ALTER TABLE tags ADD COLUMN patch BIGINT;
+CREATE INDEX tags_version ON tags (repository_id, series, major, minor, patch)
+    WHERE ended_at IS NULL AND series IS NOT NULL;
+CREATE INDEX tags_history ON tags (repository_id, name, began_at);
+CREATE INDEX tags_newest ON tags (repository_id, began_at) WHERE ended_at IS NULL;
+CREATE INDEX tags_ended ON tags (repository_id, digest, ended_at) WHERE ended_at IS NOT NULL;
+ALTER TABLE collectable RENAME COLUMN since TO due_at;
+CREATE INDEX collectable_due ON collectable (due_at);
+CREATE TABLE tombstones (
+    digest KEY NOT NULL PRIMARY KEY,
+    size BIGINT NOT NULL,
+    since BIGINT NOT NULL
+);
+CREATE TABLE aliases (
+    name KEY NOT NULL PRIMARY KEY,
+    repository_id BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX aliases_expiry ON aliases (expires_at);
+CREATE TABLE rules (
+    id IDENTITY,
+    kind KEY NOT NULL,
+    pattern KEY NOT NULL,
+    tags TEXT NOT NULL,
+    levels TEXT NOT NULL,
+    newest BIGINT,
+    younger BIGINT,
+    pulled BIGINT,
+    made_at BIGINT NOT NULL,
+    made_by TEXT NOT NULL
+);
+CREATE TABLE purged (
+    id IDENTITY,
+    repository KEY NOT NULL,
+    digest KEY NOT NULL,
+    purged_at BIGINT NOT NULL,
+    why TEXT NOT NULL
+);
+CREATE INDEX purged_digest ON purged (digest, repository);
+CREATE TABLE cleaned (
+    day BIGINT NOT NULL PRIMARY KEY,
+    manifests BIGINT NOT NULL,
+    blobs BIGINT NOT NULL,
+    bytes BIGINT NOT NULL
+);
+";
+
 /// Times are microseconds since 1970. Digests are text, `sha256:…`.
 ///
 /// - `blobs`: bytes that are stored, once for all repositories; `blob_contents` holds small ones, larger are files.
@@ -25,7 +142,7 @@ ALTER TABLE repositories ADD COLUMN readme TEXT NOT NULL DEFAULT '';
 /// - `manifests` belong to one repository each, byte for byte, so no repository can learn or decide anything about
 ///   another's; `manifest_references` are their edges.
 /// - `tags`: a row is a time during which a name meant a digest; the open one (`ended_at IS NULL`) is the tag.
-/// - `collectable`: blobs that lost their last membership, for the collector to look at again.
+/// - `collectable`: blobs that lost their last membership, for the cleaning to look at again.
 const REGISTRY: &str = "
 CREATE TABLE repositories (
     id IDENTITY,

@@ -1,75 +1,12 @@
-//! The rules of the rows, run on each database engine at hand.
+//! Repositories, blobs, manifests, tags and uploads.
 
 use std::time::Duration;
 
 use berth_db::testing::{TestDb, on_each};
-use berth_meta::{
-    Actor, Change, Edge, EdgeRole, Meta, MetaError, NewBlob, NewManifest, PutManifest, RepositoryChange,
-    Sparse, Timestamp, UploadRow,
-};
-use berth_oci::{Digest, Reference, RepositoryName, Tag};
-use bytes::Bytes;
+use berth_meta::{Change, EdgeRole, Meta, MetaError, Mode, NewBlob, RepositoryChange, Sparse, UploadRow};
+use berth_oci::Digest;
 
-const HOUR: Duration = Duration::from_secs(3600);
-const NOW: Timestamp = Timestamp(1_000_000);
-
-async fn open(test: &TestDb) -> Meta {
-    Meta::open(test.db.clone()).await.unwrap()
-}
-
-fn by(who: &str) -> Change {
-    let actor = Actor { id: format!("user:{who}"), name: who.to_owned(), address: None };
-    Change { actor, audited: true, at: NOW, makes_public: false }
-}
-
-fn name(text: &str) -> RepositoryName {
-    text.parse().unwrap()
-}
-
-fn tag(text: &str) -> Tag {
-    text.parse().unwrap()
-}
-
-fn at(text: &str) -> Reference {
-    text.parse().unwrap()
-}
-
-async fn add_blob(meta: &Meta, repository: &str, content: &'static [u8]) -> Digest {
-    let digest = Digest::sha256(content);
-    let blob = NewBlob {
-        digest: digest.clone(),
-        size: content.len() as u64,
-        content: Some(Bytes::from_static(content)),
-        upload: None,
-    };
-    meta.add_blob(&name(repository), blob, &by("alice"), NOW.plus(HOUR)).await.unwrap();
-    digest
-}
-
-fn manifest(content: &'static str, references: &[(EdgeRole, &Digest)]) -> NewManifest {
-    NewManifest {
-        digest: Digest::sha256(content.as_bytes()),
-        media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
-        content: Bytes::from_static(content.as_bytes()),
-        references: references
-            .iter()
-            .map(|(role, digest)| Edge { role: *role, digest: (*digest).clone(), size: 1 })
-            .collect(),
-        subject: None,
-        artifact_type: None,
-        annotations: None,
-    }
-}
-
-fn put(repository: &str, manifest: NewManifest, tags: &[&str]) -> PutManifest {
-    PutManifest {
-        repository: name(repository),
-        manifest,
-        tags: tags.iter().map(|text| tag(text)).collect(),
-        change: by("alice"),
-        sparse: Sparse::Refuse,
-    }
-}
+use crate::support::{HOUR, NOW, add_blob, at, by, manifest, name, open, put, tag};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_is_readable_only_where_it_is_a_member() {
@@ -139,7 +76,7 @@ async fn a_manifest_needs_what_it_names_and_all_missing_are_told() {
         }
         assert_eq!(meta.tags(&name("a"), "", 10).await.unwrap().items, Vec::<String>::new());
         let right = manifest("{2}", &[(blob, &here), (EdgeRole::Mention, &absent)]);
-        assert_eq!(meta.put_manifest(put("a", right, &["v1"])).await.unwrap().len(), 1);
+        assert_eq!(meta.put_manifest(put("a", right, &["v1"])).await.unwrap().moves.len(), 1);
     })
     .await;
 }
@@ -173,8 +110,8 @@ async fn a_tag_moves_and_naming_the_same_again_is_no_move() {
         let meta = open(&test).await;
         let (one, two) = (manifest("{1}", &[]), manifest("{2}", &[]));
         meta.put_manifest(put("a", one.clone(), &["latest", "1"])).await.unwrap();
-        assert_eq!(meta.put_manifest(put("a", one.clone(), &["latest"])).await.unwrap(), []);
-        let moves = meta.put_manifest(put("a", two.clone(), &["latest"])).await.unwrap();
+        assert_eq!(meta.put_manifest(put("a", one.clone(), &["latest"])).await.unwrap().moves, []);
+        let moves = meta.put_manifest(put("a", two.clone(), &["latest"])).await.unwrap().moves;
         assert_eq!(moves[0].from.as_ref(), Some(&one.digest), "{}", test.engine);
         assert_eq!(meta.manifest(&name("a"), &at("latest")).await.unwrap().content, "{2}");
         assert_eq!(meta.manifest_head(&name("a"), &at("1")).await.unwrap().digest, one.digest);
@@ -188,20 +125,20 @@ async fn deleting_a_tag_keeps_the_others_and_deleting_a_manifest_takes_its_tags(
         let meta = open(&test).await;
         let one = manifest("{1}", &[]);
         meta.put_manifest(put("a", one.clone(), &["latest", "1.9", "1"])).await.unwrap();
-        meta.remove_tag(&name("a"), &tag("latest"), &by("bob")).await.unwrap();
+        meta.remove_tag(&name("a"), &tag("latest"), &by("bob"), Mode::Real).await.unwrap();
         assert!(matches!(
-            meta.remove_tag(&name("a"), &tag("latest"), &by("bob")).await,
+            meta.remove_tag(&name("a"), &tag("latest"), &by("bob"), Mode::Real).await,
             Err(MetaError::ManifestUnknown)
         ));
         assert_eq!(meta.tags(&name("a"), "", 10).await.unwrap().items, ["1", "1.9"]);
-        meta.remove_manifest(&name("a"), &one.digest, &by("bob")).await.unwrap();
+        meta.remove_manifest(&name("a"), &one.digest, &by("bob"), Mode::Real).await.unwrap();
         assert_eq!(
             meta.tags(&name("a"), "", 10).await.unwrap().items,
             Vec::<String>::new(),
             "{}",
             test.engine
         );
-        let again = meta.remove_manifest(&name("a"), &one.digest, &by("bob")).await;
+        let again = meta.remove_manifest(&name("a"), &one.digest, &by("bob"), Mode::Real).await;
         assert!(matches!(again, Err(MetaError::ManifestUnknown)));
         let gone = meta.manifest(&name("a"), &at("1.9")).await;
         assert!(matches!(gone, Err(MetaError::ManifestUnknown)));
@@ -217,7 +154,7 @@ async fn a_failed_delete_of_a_manifest_leaves_its_tags() {
         let meta = open(&test).await;
         meta.put_manifest(put("a", manifest("{1}", &[]), &["1"])).await.unwrap();
         let absent = Digest::sha256(b"absent");
-        meta.remove_manifest(&name("a"), &absent, &by("bob")).await.unwrap_err();
+        meta.remove_manifest(&name("a"), &absent, &by("bob"), Mode::Real).await.unwrap_err();
         assert_eq!(meta.tags(&name("a"), "", 10).await.unwrap().items, ["1"], "{}", test.engine);
     })
     .await;
@@ -249,7 +186,7 @@ async fn a_blob_in_use_stays_and_the_last_membership_queues_it() {
             other => panic!("{}: {other:?}", test.engine),
         }
         meta.blob(&name("a"), &layer).await.unwrap();
-        meta.remove_manifest(&name("a"), &one.digest, &by("bob")).await.unwrap();
+        meta.remove_manifest(&name("a"), &one.digest, &by("bob"), Mode::Real).await.unwrap();
         meta.remove_blob(&name("a"), &layer, &by("bob")).await.unwrap();
         assert!(matches!(meta.blob(&name("a"), &layer).await, Err(MetaError::BlobUnknown)));
         assert!(matches!(
@@ -469,9 +406,9 @@ async fn each_change_leaves_a_row_in_the_audit_log_and_none_when_nothing_changed
         meta.put_manifest(put("a", one.clone(), &["v1"])).await.unwrap();
         meta.put_manifest(put("a", one.clone(), &["v1"])).await.unwrap();
         meta.mount_blob(&name("a"), &name("b"), &layer, &by("alice"), NOW).await.unwrap();
-        meta.remove_tag(&name("a"), &tag("v1"), &by("bob")).await.unwrap();
-        meta.remove_tag(&name("a"), &tag("v1"), &by("bob")).await.unwrap_err();
-        meta.remove_manifest(&name("a"), &one.digest, &by("bob")).await.unwrap();
+        meta.remove_tag(&name("a"), &tag("v1"), &by("bob"), Mode::Real).await.unwrap();
+        meta.remove_tag(&name("a"), &tag("v1"), &by("bob"), Mode::Real).await.unwrap_err();
+        meta.remove_manifest(&name("a"), &one.digest, &by("bob"), Mode::Real).await.unwrap();
         meta.remove_blob(&name("a"), &layer, &by("bob")).await.unwrap();
         let quiet = Change { audited: false, ..by("carol") };
         let blob = NewBlob { digest: Digest::sha256(b"q"), size: 1, content: None, upload: None };

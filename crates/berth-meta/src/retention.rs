@@ -1,0 +1,292 @@
+//! Which tags the rules keep. Rules choose tags; what no tag holds any more goes through the trash like all else.
+
+use berth_db::{Row, Tx, params};
+use berth_oci::{Digest, RepositoryName, Tag};
+
+use crate::preview::{self, Mode, Removal};
+use crate::repositories;
+use crate::rows::{digest, probe};
+use crate::rules::{Keep, Rule, RuleKind, Rules};
+use crate::tags::OpenTag;
+use crate::{Change, Meta, MetaError, Timestamp, tags};
+
+/// What the rules say of one tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The row of the tag: the decision is about just this.
+    pub(crate) row: i64,
+    /// The tag.
+    pub tag: String,
+    /// What it names.
+    pub digest: Digest,
+    /// Since when.
+    pub began_at: Timestamp,
+    /// When that was last used.
+    pub used_at: Timestamp,
+    /// Kept or not.
+    pub verdict: Verdict,
+}
+
+/// What becomes of a tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It stays, for this reason.
+    Kept(String),
+    /// It ends, for this reason: no rule that is about it keeps it.
+    Removed {
+        /// Why, in words.
+        why: String,
+        /// The rules.
+        rules: Vec<i64>,
+    },
+}
+
+/// A part of what the rules say of a repository, and how to go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChoicePage {
+    /// The tags, those set last first.
+    pub choices: Vec<Choice>,
+    /// Where the next part begins; `None` if this is the last.
+    pub next: Option<Cursor>,
+}
+
+/// A place in the list of tags, with what was counted so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    began_at: i64,
+    row: i64,
+    /// How many tags each rule has counted.
+    ranks: Vec<(i64, u64)>,
+}
+
+impl Meta {
+    /// What the rules say of the tags of a repository, from a place on. Tags that float are not counted: they name what
+    /// versions name.
+    ///
+    /// # Errors
+    /// [`MetaError::RepositoryUnknown`].
+    pub async fn choose(
+        &self,
+        repository: &RepositoryName,
+        from: Option<Cursor>,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<ChoicePage, MetaError> {
+        let repository = repository.clone();
+        self.db
+            .read(move |mut tx| {
+                let (repository, from) = (repository.clone(), from.clone());
+                Box::pin(async move { choose(&mut tx, &repository, from, now, limit).await })
+            })
+            .await
+    }
+
+    /// Ends tags that the rules did not keep, as far as they still stand as they were chosen.
+    ///
+    /// # Errors
+    /// [`MetaError::RepositoryUnknown`].
+    pub async fn end_chosen(
+        &self,
+        repository: &RepositoryName,
+        chosen: Vec<Choice>,
+        change: &Change,
+        mode: Mode,
+    ) -> Result<Removal, MetaError> {
+        let (repository, change) = (repository.clone(), change.clone());
+        preview::run(&self.db, mode, move |mut tx| {
+            let (repository, chosen, change) = (repository.clone(), chosen.clone(), change.clone());
+            Box::pin(async move { end_chosen(&mut tx, &repository, &chosen, &change).await })
+        })
+        .await
+    }
+}
+
+async fn choose(
+    tx: &mut Tx<'_>,
+    repository: &RepositoryName,
+    from: Option<Cursor>,
+    now: Timestamp,
+    limit: usize,
+) -> Result<ChoicePage, MetaError> {
+    let id = repositories::require(tx, repository).await?;
+    let mut chooser = Chooser::new(Rules::of(tx, repository).await?, now);
+    let (began_at, row) = from.as_ref().map_or((i64::MAX, i64::MAX), |from| (from.began_at, from.row));
+    if let Some(from) = from {
+        chooser.resume(&from);
+    }
+    // When something was used is looked up only where a rule asks for it.
+    let sql = if chooser.asks_for_use() {
+        "SELECT t.id, t.name, t.digest, t.began_at, t.began_why, COALESCE(p.used_at, t.began_at) FROM tags t
+         LEFT JOIN manifests m ON m.repository_id = t.repository_id AND m.digest = t.digest
+         LEFT JOIN pulls p ON p.manifest_id = m.id
+         WHERE t.repository_id = ?1 AND t.ended_at IS NULL AND (t.began_at, t.id) < (?2, ?3)
+         ORDER BY t.began_at DESC, t.id DESC LIMIT ?4"
+    } else {
+        "SELECT t.id, t.name, t.digest, t.began_at, t.began_why, t.began_at FROM tags t
+         WHERE t.repository_id = ?1 AND t.ended_at IS NULL AND (t.began_at, t.id) < (?2, ?3)
+         ORDER BY t.began_at DESC, t.id DESC LIMIT ?4"
+    };
+    let mut rows = tx.query(sql, params![id.0, began_at, row, probe(limit)]).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let choices = rows.iter().map(|row| chooser.choose(row)).collect::<Result<Vec<_>, _>>()?;
+    let next = choices.last().filter(|_| more).map(|last| chooser.cursor(last));
+    Ok(ChoicePage { choices, next })
+}
+
+/// Applies the rules to tags, from the one set last to the one set first.
+struct Chooser {
+    rules: Rules,
+    now: Timestamp,
+    ranks: Vec<(i64, u64)>,
+}
+
+impl Chooser {
+    fn new(rules: Rules, now: Timestamp) -> Chooser {
+        let keeps = rules.0.iter().filter(|rule| matches!(rule.kind, RuleKind::Keep(_)));
+        let ranks = keeps.map(|rule| (rule.id, 0)).collect();
+        Chooser { rules, now, ranks }
+    }
+
+    fn resume(&mut self, from: &Cursor) {
+        for (id, rank) in &mut self.ranks {
+            if let Some((_, counted)) = from.ranks.iter().find(|(counted, _)| counted == id) {
+                *rank = *counted;
+            }
+        }
+    }
+
+    fn cursor(&self, last: &Choice) -> Cursor {
+        Cursor { began_at: last.began_at.0, row: last.row, ranks: self.ranks.clone() }
+    }
+
+    fn asks_for_use(&self) -> bool {
+        self.rules.0.iter().any(|rule| matches!(&rule.kind, RuleKind::Keep(keep) if keep.pulled.is_some()))
+    }
+
+    fn choose(&mut self, row: &Row) -> Result<Choice, MetaError> {
+        let name: String = row.get(1)?;
+        let tag: Tag = name.parse().map_err(|_| MetaError::Damaged { what: "a tag" })?;
+        let (began_at, used_at) = (Timestamp(row.get(3)?), Timestamp(row.get(5)?));
+        let floats = row.get::<Option<String>>(4)?.is_some() && self.rules.levels().is_some();
+        let verdict = self.verdict(&tag, began_at, used_at, floats);
+        Ok(Choice { row: row.get(0)?, tag: name, digest: digest(row, 2)?, began_at, used_at, verdict })
+    }
+
+    fn verdict(&mut self, tag: &Tag, began_at: Timestamp, used_at: Timestamp, floats: bool) -> Verdict {
+        if let Some(image) = tag.attached_to() {
+            return Verdict::Kept(format!("it belongs to {image} and goes with it"));
+        }
+        if floats {
+            return Verdict::Kept("it follows versions by a rule".to_owned());
+        }
+        if let Some(rule) = self.rules.forbids(tag) {
+            return Verdict::Kept(format!("rule {rule} makes it immutable"));
+        }
+        let (mut keeps, mut lets, mut ids) = (None, Vec::new(), Vec::new());
+        for rule in self.rules.0.iter().filter(|rule| rule.tags.matches(tag)) {
+            let RuleKind::Keep(keep) = &rule.kind else { continue };
+            let rank = self.ranks.iter_mut().find(|(id, _)| *id == rule.id);
+            let rank = rank.map_or(0, |(_, rank)| {
+                *rank += 1;
+                *rank
+            });
+            match keep.reason(rank, self.now.0 - began_at.0, self.now.0 - used_at.0) {
+                Some(reason) => keeps = keeps.or(Some(format!("rule {}: {reason}", rule.id))),
+                None => {
+                    lets.push(format!("rule {}: {}", rule.id, keep.words(rule)));
+                    ids.push(rule.id);
+                }
+            }
+        }
+        match keeps {
+            Some(why) => Verdict::Kept(why),
+            None if lets.is_empty() => Verdict::Kept("no rule is about it".to_owned()),
+            None => Verdict::Removed { why: lets.join("; "), rules: ids },
+        }
+    }
+}
+
+impl Keep {
+    /// Why a tag of that rank and those ages is kept, if it is.
+    fn reason(&self, rank: u64, age: i64, unused: i64) -> Option<String> {
+        if self.is_always() {
+            return Some("it is kept always".to_owned());
+        }
+        if let Some(newest) = self.newest.filter(|newest| rank <= *newest) {
+            return Some(format!("it is number {rank} of the newest {newest}"));
+        }
+        if let Some(younger) = self.younger.filter(|younger| age < *younger) {
+            return Some(format!("it was set within {}", span(younger)));
+        }
+        let pulled = self.pulled.filter(|pulled| unused < *pulled)?;
+        Some(format!("it was used within {}", span(pulled)))
+    }
+
+    /// What a tag lacks that the rule does not keep.
+    fn words(&self, rule: &Rule) -> String {
+        let newest = self.newest.map(|newest| format!("not among the newest {newest} of {}", rule.tags));
+        let younger = self.younger.map(|younger| format!("not set within {}", span(younger)));
+        let pulled = self.pulled.map(|pulled| format!("not used within {}", span(pulled)));
+        [newest, younger, pulled].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Microseconds in words.
+fn span(micros: i64) -> String {
+    let seconds = micros / 1_000_000;
+    let parts = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    let fits = parts.iter().find(|(length, _)| seconds >= *length && seconds % length == 0);
+    fits.map_or_else(|| format!("{seconds}s"), |(length, unit)| format!("{}{unit}", seconds / length))
+}
+
+async fn end_chosen(
+    tx: &mut Tx<'_>,
+    repository: &RepositoryName,
+    chosen: &[Choice],
+    change: &Change,
+) -> Result<Removal, MetaError> {
+    let id = repositories::require(tx, repository).await?;
+    let rules = Rules::of(tx, repository).await?;
+    let mut open = Vec::new();
+    for choice in chosen {
+        let Verdict::Removed { why, rules: because } = &choice.verdict else { continue };
+        let tag: Tag = choice.tag.parse().map_err(|_| MetaError::Damaged { what: "a tag" })?;
+        let still_so =
+            rules.forbids(&tag).is_none() && still_removed(tx, id.0, choice, because, &rules).await?;
+        if still_so {
+            let digest = choice.digest.to_string();
+            open.push((OpenTag { id: choice.row, name: choice.tag.clone(), digest }, why.as_str()));
+        }
+    }
+    let removal = tags::remove(tx, id, &open, change).await?;
+    if removal.n_tags > 0 {
+        let names = removal.tags.join(", ");
+        change.tell(tx, "tag.expire", repository, &names, &removal.n_tags.to_string()).await?;
+    }
+    Ok(removal)
+}
+
+/// Whether the rules that let a tag go are still there, with as many newer tags as they keep. Between the choice and now
+/// somebody may have deleted those; doubt keeps this one until the next time.
+async fn still_removed(
+    tx: &mut Tx<'_>,
+    repository: i64,
+    choice: &Choice,
+    because: &[i64],
+    rules: &Rules,
+) -> Result<bool, MetaError> {
+    for id in because {
+        let Some(rule) = rules.0.iter().find(|rule| rule.id == *id) else { return Ok(false) };
+        let RuleKind::Keep(keep) = &rule.kind else { return Ok(false) };
+        let Some(newest) = keep.newest else { continue };
+        let sql =
+            "SELECT 1 FROM tags WHERE repository_id = ?1 AND ended_at IS NULL AND began_at >= ?2 AND id <> ?3
+             ORDER BY began_at LIMIT 1 OFFSET ?4";
+        let offset = i64::try_from(newest.saturating_sub(1)).unwrap_or(i64::MAX);
+        if tx.query_opt(sql, params![repository, choice.began_at.0, choice.row, offset]).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
