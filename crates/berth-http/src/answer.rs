@@ -38,6 +38,8 @@ pub(crate) trait Describe {
     fn with(self, name: HeaderName, value: HeaderValue) -> Self;
     /// Sets a header field if there is something to say.
     fn with_some(self, name: HeaderName, value: Option<HeaderValue>) -> Self;
+    /// Adds a header field for each value.
+    fn with_all(self, name: HeaderName, values: impl Iterator<Item = HeaderValue>) -> Self;
 }
 
 impl Describe for Answer {
@@ -51,5 +53,12 @@ impl Describe for Answer {
             Some(value) => self.with(name, value),
             None => self,
         }
+    }
+
+    fn with_all(mut self, name: HeaderName, values: impl Iterator<Item = HeaderValue>) -> Answer {
+        for value in values {
+            self.headers_mut().append(&name, value);
+        }
+        self
     }
 }

@@ -15,6 +15,9 @@ pub(crate) const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 /// The filters that a list went through.
 pub(crate) const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
+/// The tags that a push moved beside those that it asked for, by a rule.
+pub(crate) const BERTH_MOVED_TAGS: HeaderName = HeaderName::from_static("berth-moved-tags");
+
 /// Value of [`DOCKER_API_VERSION`].
 pub(crate) const API_VERSION: HeaderValue = HeaderValue::from_static("registry/2.0");
 /// For `X-Content-Type-Options`: a browser must not guess what stored bytes are.
@@ -29,6 +32,20 @@ pub(crate) const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 pub(crate) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// For `Accept-Ranges`.
 pub(crate) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
+
+/// Sentences for people as `Warning` values (distribution-spec, "Warnings"): those that fit into 4 KiB together.
+pub(crate) fn warnings(sentences: &[String]) -> impl Iterator<Item = HeaderValue> {
+    /// The longest sum of all, in bytes.
+    const MOST: usize = 4096;
+    let mut room = MOST;
+    sentences.iter().filter_map(move |sentence| {
+        let is_plain = |c: &char| c.is_ascii_graphic() && !matches!(c, '"' | '\\') || *c == ' ';
+        let plain: String = sentence.chars().filter(is_plain).collect();
+        let value = format!("299 - \"{plain}\"");
+        room = room.checked_sub(value.len())?;
+        HeaderValue::try_from(value).ok()
+    })
+}
 
 /// Text of ours as a header value: digests, names, tags, numbers, and what is percent-encoded.
 pub(crate) fn value(text: String) -> HeaderValue {

@@ -4,14 +4,20 @@
 
 mod accounts;
 mod audit;
+mod cleaning;
+mod copies;
 mod grants;
+mod images;
 mod problem;
 mod repositories;
+mod rules;
 mod tokens;
+mod trash;
+mod usage;
 mod users;
 
 use berth_auth::Accounts;
-use berth_registry::{Body, Caller, Registry};
+use berth_registry::{Body, Caller, Mode, Registry};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -24,6 +30,7 @@ use crate::error::ApiError;
 use crate::headers::NO_STORE;
 use crate::origin::Origin;
 use crate::query::Form;
+use crate::rfc3339;
 use crate::server::RouteKind;
 use problem::Problem;
 
@@ -83,6 +90,12 @@ async fn dispatch(call: Call<'_>, body: impl Body) -> Done {
         ["tokens", rest @ ..] => tokens::answer(call, rest, body).await,
         ["grants" | "why", ..] => grants::answer(call, &segments, body).await,
         ["audit"] => audit::answer(call).await,
+        ["copies"] => copies::answer(call, body).await,
+        ["rules", rest @ ..] => rules::answer(call, rest, body).await,
+        ["trash"] => trash::list(call).await,
+        ["usage", rest @ ..] => usage::answer(call, rest).await,
+        ["quotas", rest @ ..] => usage::quotas(call, rest, body).await,
+        ["cleaning"] => cleaning::answer(call).await,
         _ => Err(Problem::not_found()),
     }
 }
@@ -95,6 +108,23 @@ impl<'a> Call<'a> {
 
     fn query(self) -> Form<'a> {
         Form::new(self.head.uri.query().unwrap_or_default())
+    }
+
+    /// Whether the caller only wants to know what would happen.
+    fn mode(self) -> Mode {
+        match self.query().get("dry_run").as_deref() {
+            Some("1" | "true") => Mode::DryRun,
+            _ => Mode::Real,
+        }
+    }
+
+    /// The number of entries that the caller wants on a page.
+    fn limit(self) -> Result<usize, Problem> {
+        /// Entries on a page, if the caller does not ask for fewer.
+        const MOST: usize = 1000;
+        let Some(text) = self.query().get("limit").map(std::borrow::Cow::into_owned) else { return Ok(100) };
+        let limit: usize = parse(&text)?;
+        Ok(limit.clamp(1, MOST))
     }
 
     /// A browser sends remembered passwords also with requests that another site's page makes.
@@ -125,6 +155,13 @@ where
     T::Err: std::fmt::Display,
 {
     text.parse().map_err(|error: T::Err| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+/// Reads a time such as 2026-11-25T10:00:00Z or a day such as 2026-11-25.
+fn time(text: &str) -> Result<i64, Problem> {
+    let bad =
+        || Problem::new(StatusCode::BAD_REQUEST, format!("{text:?} is no time such as 2026-11-25T10:00:00Z"));
+    rfc3339::to_micros(text).ok_or_else(bad)
 }
 
 fn ok(document: &impl Serialize) -> Done {

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -125,6 +126,36 @@ impl Metrics {
         prometheus_client::encoding::text::encode(&mut text, &self.0.registry)
             .expect("writing to a String does not fail");
         text
+    }
+}
+
+/// Where the counters of the cleaning are read: cycles, failures, manifests, blobs, bytes since the start.
+pub type CleaningCounts = Box<dyn Fn() -> [u64; 5] + Send + Sync>;
+
+/// Reads the counters of the cleaning when somebody asks for them.
+pub struct Cleaning(pub CleaningCounts);
+
+impl fmt::Debug for Cleaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cleaning").finish_non_exhaustive()
+    }
+}
+
+impl Collector for Cleaning {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let described = [
+            ("cleaning_cycles", "Cycles of cleaning that ended well"),
+            ("cleaning_failures", "Cycles of cleaning that stopped at an error"),
+            ("cleaning_manifests", "Manifests purged because their trash time was over"),
+            ("cleaning_blobs", "Blobs whose bytes were freed"),
+            ("cleaning_bytes", "Bytes that were freed"),
+        ];
+        for ((name, help), count) in described.into_iter().zip((self.0)()) {
+            let counter = ConstCounter::new(count);
+            let metric = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
+            counter.encode(metric)?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use berth_auth::{Accounts, Action, Actions, Missing, Verdict, Visibility};
 use berth_meta::{Change, Meta, Timestamp};
-use berth_oci::RepositoryName;
+use berth_oci::{Pattern, RepositoryName};
 use serde_json::{Value, json};
 
 use crate::{Caller, RegistryError};
@@ -99,6 +99,19 @@ pub struct CatalogAccess {
     caller: Caller,
 }
 
+/// Proof that its holder may say what holds in the repositories that a pattern matches.
+#[derive(Debug)]
+pub struct PatternAccess {
+    pub(crate) pattern: Pattern,
+    pub(crate) change: Change,
+}
+
+/// Proof that its holder may do what concerns the whole server.
+#[derive(Debug)]
+pub struct ServerAccess {
+    pub(crate) change: Change,
+}
+
 /// A right that is missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -117,6 +130,12 @@ pub enum Refusal {
     /// The list of repositories.
     #[error("listing repositories needs a token for it")]
     Catalog,
+    /// Something that concerns the whole server.
+    #[error("only administrators may do this")]
+    Administrators,
+    /// Something that concerns all repositories of a pattern.
+    #[error("only the owner of the namespace and administrators may do this")]
+    Owners,
     /// There is no account yet, and the server is not open without one.
     #[error(
         "this registry has no account yet; its operator makes the first one with the link that the server printed"
@@ -194,25 +213,102 @@ impl Authorizer {
         caller: &Caller,
         repository: &RepositoryName,
     ) -> Result<Access<R>, RegistryError> {
-        let (audited, makes_public) = match &self.rule {
-            Rule::Open => (false, false),
+        if R::ACTION == Action::Pull
+            && let Some(renamed) = self.follow(caller, repository).await?
+        {
+            return Ok(self.proof(caller, &renamed, false));
+        }
+        let makes_public = match &self.rule {
+            Rule::Open => false,
             Rule::Accounts { accounts, .. } if accounts.any() => {
                 self.decide(caller, R::ACTION, repository).await?;
-                (true, accounts.default_visibility(repository) == Visibility::Public)
+                accounts.default_visibility(repository) == Visibility::Public
             }
             // The owner of the folder may prepare it before the first account is made.
             Rule::Accounts { without: WithoutAccounts::Closed, .. } if !caller.is_folder_owner() => {
                 return Err(Refusal::NotSetUp.into());
             }
-            Rule::Accounts { .. } => (false, false),
+            Rule::Accounts { .. } => false,
         };
-        Ok(Access {
+        Ok(self.proof(caller, repository, makes_public))
+    }
+
+    fn proof<R>(&self, caller: &Caller, repository: &RepositoryName, makes_public: bool) -> Access<R> {
+        Access {
             repository: repository.clone(),
             caller: caller.clone(),
-            audited,
+            audited: self.has_accounts(),
             makes_public,
             right: PhantomData,
-        })
+        }
+    }
+
+    /// Where a former name leads to, if there is no repository of that name and the caller may pull from the one that
+    /// had it. Who may not sees what he would see if the name had never been used.
+    async fn follow(
+        &self,
+        caller: &Caller,
+        name: &RepositoryName,
+    ) -> Result<Option<RepositoryName>, RegistryError> {
+        let Rule::Accounts { accounts, meta, .. } = &self.rule else { return Ok(None) };
+        if self.waits_for_setup() && !caller.is_folder_owner() {
+            return Ok(None);
+        }
+        if meta.is_public(name).await?.is_some() {
+            return Ok(None);
+        }
+        let Some(renamed) = meta.renamed(name, Timestamp::now()).await? else { return Ok(None) };
+        if !accounts.any() {
+            return Ok(Some(renamed));
+        }
+        // A token must be good for the name that was asked for, its account for the repository.
+        let reaches = accounts.decide(caller, Action::Pull, name, Visibility::Public).is_allowed();
+        let visibility = visibility(meta, &renamed).await?;
+        let may = accounts.decide(&caller.unscoped(), Action::Pull, &renamed, visibility).is_allowed();
+        Ok((reaches && may).then_some(renamed))
+    }
+
+    /// Decides whether `caller` may say what holds in the repositories that a pattern matches.
+    ///
+    /// # Errors
+    /// [`RegistryError::Denied`].
+    pub fn owns(&self, caller: &Caller, pattern: &Pattern) -> Result<PatternAccess, RegistryError> {
+        let may = match &self.rule {
+            Rule::Accounts { accounts, .. } if accounts.any() => accounts.owns(caller, pattern),
+            _ => !self.waits_for_setup() || caller.is_folder_owner(),
+        };
+        if may {
+            Ok(PatternAccess { pattern: pattern.clone(), change: self.change(caller) })
+        } else {
+            Err(Refusal::Owners.into())
+        }
+    }
+
+    /// Decides whether `caller` may do what concerns the whole server.
+    ///
+    /// # Errors
+    /// [`RegistryError::Denied`].
+    pub fn administers(&self, caller: &Caller) -> Result<ServerAccess, RegistryError> {
+        let may = match &self.rule {
+            Rule::Accounts { accounts, .. } if accounts.any() => {
+                accounts.require_administrator(caller).is_ok()
+            }
+            _ => !self.waits_for_setup() || caller.is_folder_owner(),
+        };
+        if may {
+            Ok(ServerAccess { change: self.change(caller) })
+        } else {
+            Err(Refusal::Administrators.into())
+        }
+    }
+
+    fn change(&self, caller: &Caller) -> Change {
+        Change {
+            actor: caller.actor(),
+            audited: self.has_accounts(),
+            at: Timestamp::now(),
+            makes_public: false,
+        }
     }
 
     /// Decides whether blobs may be mounted from `repository`; `None` if not.
@@ -265,8 +361,11 @@ impl Authorizer {
     ) -> Result<Actions, RegistryError> {
         match &self.rule {
             Rule::Accounts { accounts, meta, .. } if accounts.any() => {
-                let visibility = visibility(meta, repository).await?;
-                Ok(accounts.allowed(caller, repository, visibility))
+                let allowed = accounts.allowed(caller, repository, visibility(meta, repository).await?);
+                let leads_on = self.follow(&caller.unscoped(), repository).await?.is_some();
+                let pull = leads_on.then_some(Action::Pull);
+                let may = |action: &Action| allowed.has(*action) || pull == Some(*action);
+                Ok(Action::ALL.into_iter().filter(may).collect())
             }
             _ => Ok(Actions::ALL),
         }
@@ -308,6 +407,21 @@ impl Authorizer {
             return Err(Refusal::NotSetUp.into());
         }
         Ok(CatalogAccess { caller: caller.clone() })
+    }
+
+    /// Whether the holder of `access` administers repositories of that name.
+    pub(crate) fn administers_name(&self, access: &CatalogAccess, repository: &RepositoryName) -> bool {
+        match &self.rule {
+            Rule::Accounts { accounts, .. } if accounts.any() => {
+                accounts.allowed(&access.caller, repository, Visibility::Private).has(Action::Admin)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether the holder of `access` may say what holds in the repositories of a pattern.
+    pub(crate) fn owns_pattern(&self, access: &CatalogAccess, pattern: &Pattern) -> bool {
+        self.owns(&access.caller, pattern).is_ok()
     }
 
     /// Whether the holder of `access` may see a repository of the catalog.

@@ -1,11 +1,12 @@
 //! Blobs: look, read, mount, remove.
 
 use berth_blobs::{BlobFile, StoreError, Verified};
-use berth_meta::{BlobRow, NewBlob, Timestamp};
+use berth_meta::{BlobRow, MetaError, NewBlob, Timestamp};
 use berth_oci::{Digest, RepositoryName};
 use bytes::Bytes;
 
-use crate::{Access, Delete, LEASE, Pull, Push, Registry, RegistryError, UploadId};
+use crate::usage::warnings;
+use crate::{Access, Delete, Pull, Push, Registry, RegistryError, UploadId};
 
 /// What is known of a blob.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +44,12 @@ pub struct BlobReceipt {
     pub digest: Digest,
     /// Bytes.
     pub size: u64,
+    /// What its pusher should know beside: a quota that is nearly used up.
+    pub warnings: Vec<String>,
 }
 
 impl Registry {
-    /// Tells whether a blob is in the repository. A yes holds for [`LEASE`], or at least half of it.
+    /// Tells whether a blob is in the repository. A yes holds for the grace time, or at least half of it.
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`].
@@ -105,10 +108,13 @@ impl Registry {
         };
         let Some(source) = source else { return Ok(None) };
         let change = access.change();
-        let lease_until = change.at.plus(LEASE);
-        let mounted =
-            self.meta.mount_blob(&source, access.repository(), digest, &change, lease_until).await?;
-        Ok(mounted.map(|size| BlobReceipt { digest: digest.clone(), size }))
+        let mounted = self.meta.mount_blob(&source, access.repository(), digest, &change, self.lease()).await;
+        let mounted = match mounted {
+            // The upload that the client then opens is refused, with the reason.
+            Err(MetaError::Renamed { .. } | MetaError::QuotaExceeded(_)) => None,
+            mounted => mounted?,
+        };
+        Ok(mounted.map(|size| BlobReceipt { digest: digest.clone(), size, warnings: Vec::new() }))
     }
 
     async fn readable_source(
@@ -137,6 +143,20 @@ impl Registry {
         removed.map_err(|error| RegistryError::about_blob(error, digest))
     }
 
+    /// Until when a promise holds that is made now.
+    pub(crate) fn lease(&self) -> Timestamp {
+        self.clock.latest().plus(self.policy.grace)
+    }
+
+    /// The refusal of a push to a name that leads elsewhere. Who may not see the repository is not told its name.
+    pub(crate) async fn renamed(&self, access: &Access<Push>, to: &str) -> RegistryError {
+        let Ok(name) = to.parse::<RepositoryName>() else { return RegistryError::Renamed { to: None } };
+        match self.authorizer().source(access.caller(), &name).await {
+            Ok(seen) => RegistryError::Renamed { to: seen.map(|_| to.to_owned()) },
+            Err(error) => error,
+        }
+    }
+
     /// Stores a checked blob: the file first, synced, then the row. Small blobs are only a row.
     pub(crate) async fn store(
         &self,
@@ -146,14 +166,19 @@ impl Registry {
     ) -> Result<BlobReceipt, RegistryError> {
         let (digest, size) = (verified.digest().clone(), verified.size());
         let content = verified.inline().cloned();
+        // From the moment that the file may be one that was there before, nobody may unlink it until its row is there.
+        let _hold = self.holds.take(&digest).await;
         if content.is_none() {
             self.blobs.commit(verified).await?;
         }
         let upload = upload.map(ToString::to_string);
         let blob = NewBlob { digest: digest.clone(), size, content, upload };
         let change = access.change();
-        self.meta.add_blob(access.repository(), blob, &change, change.at.plus(LEASE)).await?;
-        Ok(BlobReceipt { digest, size })
+        match self.meta.add_blob(access.repository(), blob, &change, self.lease()).await {
+            Ok(nearly) => Ok(BlobReceipt { digest, size, warnings: warnings(&nearly) }),
+            Err(MetaError::Renamed { to }) => Err(self.renamed(access, &to).await),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Renews the lease when less than half of it is left, so that most looks cost no write.
@@ -163,11 +188,11 @@ impl Registry {
         digest: &Digest,
         row: &BlobRow,
     ) -> Result<(), RegistryError> {
-        let now = Timestamp::now();
-        if row.lease_until >= now.plus(LEASE / 2) {
+        let lease = self.lease();
+        if row.lease_until >= lease.minus(self.policy.grace / 2) {
             return Ok(());
         }
-        let extended = self.meta.extend_lease(repository, digest, now.plus(LEASE)).await;
+        let extended = self.meta.extend_lease(repository, digest, lease).await;
         extended.map_err(|error| RegistryError::about_blob(error, digest))
     }
 }

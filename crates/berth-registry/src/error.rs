@@ -1,7 +1,7 @@
 //! Everything that a verb can answer instead of success, and the protocol code of each.
 
 use berth_blobs::{StoreError, VerifyError};
-use berth_meta::MetaError;
+use berth_meta::{Fullness, MetaError, NO_NAMESPACE, TOTAL};
 use berth_oci::{Digest, ErrorCode, ManifestError};
 use serde_json::{Value, json};
 
@@ -85,6 +85,73 @@ pub enum RegistryError {
         /// One of those manifests.
         manifest: Digest,
     },
+    /// The manifest is part of an index of the repository.
+    #[error("the manifest is part of the index {index}; delete that, and this goes with it")]
+    ManifestInUse {
+        /// One of those indexes.
+        index: Digest,
+    },
+    /// A rule says that the tag never changes.
+    #[error(
+        "the tag {tag} is immutable here (rule {rule}): it keeps naming what it names; push under another tag"
+    )]
+    TagImmutable {
+        /// Which.
+        tag: String,
+        /// The number of the rule.
+        rule: i64,
+    },
+    /// A quota would be exceeded.
+    #[error("{}", told(.0))]
+    QuotaExceeded(Fullness),
+    /// A quota below what is used.
+    #[error("{} uses {} already; a quota of {} would be below that", place(&.0.namespace), size(.0.used), size(.0.quota))]
+    QuotaTooSmall(Fullness),
+    /// The name belongs to another repository.
+    #[error("there is already a repository {name}; choose another name, or delete that one first")]
+    NameTaken {
+        /// Which.
+        name: String,
+    },
+    /// The repository got another name.
+    #[error("{}", match .to {
+        Some(to) => format!("this repository is called {to} now; push to that name"),
+        None => "this name is kept for a repository that was renamed; push to another name".to_owned(),
+    })]
+    Renamed {
+        /// Its name, for those who may know.
+        to: Option<String>,
+    },
+    /// Nothing of that is in the trash, or not any more.
+    #[error("there is nothing of that in the trash; berth trash list shows what there is")]
+    NotInTrash,
+    /// It cannot be had back as a whole.
+    #[error("it cannot be restored: {} of its parts are gone for good; push it again", missing.len())]
+    BytesGone {
+        /// Which.
+        missing: Vec<Digest>,
+    },
+    /// The tag has no such past.
+    #[error("the tag named nothing then; berth tag history shows what it named")]
+    NoHistory,
+    /// A rule that cannot be.
+    #[error("{why}")]
+    RuleInvalid {
+        /// Why.
+        why: String,
+    },
+    /// No rule of that number, or not for this caller.
+    #[error("there is no rule {id}")]
+    RuleUnknown {
+        /// The number.
+        id: i64,
+    },
+    /// There is more of it than is done at once.
+    #[error("{what}")]
+    TooMuch {
+        /// What, and the limit.
+        what: &'static str,
+    },
     /// Deleting is switched off.
     #[error("deleting is switched off in the configuration of this registry (delete.enabled)")]
     DeleteDisabled,
@@ -105,6 +172,36 @@ pub enum RegistryError {
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// What a client is told when a quota is used up.
+fn told(full: &Fullness) -> String {
+    format!(
+        "{} may use {}, and would use {} with this; delete images and empty the trash (berth trash empty), or ask an administrator for more",
+        place(&full.namespace),
+        size(full.quota),
+        size(full.used)
+    )
+}
+
+/// A namespace in a sentence.
+pub(crate) fn place(namespace: &str) -> String {
+    match namespace {
+        TOTAL => "this registry".to_owned(),
+        NO_NAMESPACE => "the repositories without a namespace together".to_owned(),
+        name => format!("the namespace {name}"),
+    }
+}
+
+/// Bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let unit = (0..UNITS.len() - 1).take_while(|unit| bytes >> (10 * (unit + 1)) > 0).count();
+    if unit == 0 {
+        return format!("{bytes} bytes");
+    }
+    let tenths = (u128::from(bytes) * 10) >> (10 * unit);
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
 impl RegistryError {
     /// The protocol code, which also decides the status.
     pub fn code(&self) -> ErrorCode {
@@ -123,8 +220,21 @@ impl RegistryError {
             RegistryError::UploadBusy | RegistryError::BodyCut(_) => ErrorCode::BlobUploadInvalid,
             RegistryError::TooManyUploads => ErrorCode::TooManyRequests,
             RegistryError::Denied(Refusal::NotSetUp) => ErrorCode::Unavailable,
-            RegistryError::BlobInUse { .. } | RegistryError::Denied(_) => ErrorCode::Denied,
-            RegistryError::SettingInvalid { .. } => ErrorCode::Unsupported,
+            RegistryError::BlobInUse { .. }
+            | RegistryError::ManifestInUse { .. }
+            | RegistryError::TagImmutable { .. }
+            | RegistryError::QuotaExceeded(_)
+            | RegistryError::QuotaTooSmall(_)
+            | RegistryError::NameTaken { .. }
+            | RegistryError::Renamed { .. }
+            | RegistryError::Denied(_) => ErrorCode::Denied,
+            RegistryError::NotInTrash | RegistryError::NoHistory | RegistryError::BytesGone { .. } => {
+                ErrorCode::ManifestUnknown
+            }
+            RegistryError::SettingInvalid { .. }
+            | RegistryError::RuleInvalid { .. }
+            | RegistryError::RuleUnknown { .. }
+            | RegistryError::TooMuch { .. } => ErrorCode::Unsupported,
             RegistryError::DeleteDisabled => ErrorCode::Unsupported,
             RegistryError::StorageFull => ErrorCode::Unavailable,
             RegistryError::Internal(_) => ErrorCode::InternalError,
@@ -146,6 +256,12 @@ impl RegistryError {
                 json!({ "reason": reason, "missing": missing })
             }
             RegistryError::Denied(refusal) => refusal.detail(),
+            RegistryError::TagImmutable { tag, rule } => {
+                json!({ "reason": reason, "tag": tag, "rule": rule })
+            }
+            RegistryError::QuotaExceeded(full) => {
+                json!({ "reason": reason, "namespace": full.namespace, "needed": full.used, "quota": full.quota })
+            }
             RegistryError::RangeMismatch { status } => json!({ "reason": reason, "received": status.length }),
             _ => json!({ "reason": reason }),
         }
@@ -182,6 +298,19 @@ impl From<MetaError> for RegistryError {
             MetaError::ReferencesMissing { missing } => RegistryError::ReferencesMissing { missing },
             MetaError::MediaTypeFixed { stored } => RegistryError::MediaTypeFixed { stored },
             MetaError::BlobInUse { manifest } => RegistryError::BlobInUse { manifest },
+            MetaError::ManifestInUse { index } => RegistryError::ManifestInUse { index },
+            MetaError::TagImmutable { tag, rule } => RegistryError::TagImmutable { tag, rule },
+            MetaError::QuotaExceeded(full) => RegistryError::QuotaExceeded(full),
+            MetaError::QuotaTooSmall(full) => RegistryError::QuotaTooSmall(full),
+            MetaError::NameTaken { name } => RegistryError::NameTaken { name },
+            // The name is told where it is known that the caller may know it.
+            MetaError::Renamed { .. } => RegistryError::Renamed { to: None },
+            MetaError::NotInTrash => RegistryError::NotInTrash,
+            MetaError::BytesGone { missing } => RegistryError::BytesGone { missing },
+            MetaError::NoHistory => RegistryError::NoHistory,
+            MetaError::RuleInvalid { why } => RegistryError::RuleInvalid { why },
+            MetaError::RuleUnknown { id } => RegistryError::RuleUnknown { id },
+            MetaError::TooMuch { what } => RegistryError::TooMuch { what },
             MetaError::Db(berth_db::DbError::Full) => RegistryError::StorageFull,
             other => RegistryError::internal(other),
         }

@@ -6,32 +6,55 @@
 
 mod access;
 mod blobs;
+mod cleaning;
+mod clock;
+mod copies;
 mod error;
+mod holds;
 mod janitor;
 mod lists;
 mod manifests;
+mod retention;
+mod rules;
 mod sessions;
 mod settings;
+mod tags;
+mod trash;
 mod uploads;
+mod usage;
+mod uses;
+mod why;
 
 pub use access::{
-    Access, Admin, Authorizer, CatalogAccess, Delete, Pull, Push, Refusal, Right, WithoutAccounts,
+    Access, Admin, Authorizer, CatalogAccess, Delete, PatternAccess, Pull, Push, Refusal, Right,
+    ServerAccess, WithoutAccounts,
 };
 pub use berth_auth::Caller;
 pub use berth_blobs::{BlobFile, BlobStore, StoreError};
 pub use berth_meta::{
-    Meta, MetaError, Page, RepositoryChange, RepositoryFound, RepositoryRow, Sparse, TagMove,
+    Bytes, Choice, CleaningState, Copied, DeletedManifest, DeletedRepository, Fullness, Gone, Hold, Keep,
+    LargeBlob, Meta, MetaError, Mode, NO_NAMESPACE, NamespaceUsage, NewRule, Page, Past, Removal,
+    RepositoryChange, RepositoryFound, RepositoryRow, Rule, RuleKind, Sparse, Standing, TOTAL, TagMove,
+    TagPast, TagWeight, Timestamp, UnusedTag, Verdict,
 };
 pub use blobs::{BlobBody, BlobContent, BlobReceipt, BlobStat};
+pub use cleaning::{Cleaner, Cycle, Freed};
+pub use copies::CopyRequest;
 pub use error::RegistryError;
 pub use manifests::{ManifestReceipt, PutManifest, StoredManifest};
+pub use retention::RetentionPreview;
 pub use settings::{DESCRIPTION_MAX, README_MAX};
+pub use trash::RenameRequest;
 pub use uploads::{Body, BodyError, UploadId, UploadStatus};
+pub use why::WhyKept;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use clock::Clock;
+use holds::Holds;
 use sessions::Sessions;
+use uses::Uses;
 
 /// What the operator decided.
 #[derive(Debug, Clone)]
@@ -44,6 +67,13 @@ pub struct Policy {
     pub upload_expiry: Duration,
     /// Uploads that may receive bytes at the same time; more have to wait, then are refused.
     pub uploads_at_once: usize,
+    /// How long "this blob is here" is a promise, from the last time that it was said: nothing that somebody was told of
+    /// is cleaned before.
+    pub grace: Duration,
+    /// How long what was deleted, or what nothing holds any more, can be had back.
+    pub trash: Duration,
+    /// Time between two cycles of cleaning.
+    pub clean_every: Duration,
 }
 
 impl Default for Policy {
@@ -53,12 +83,12 @@ impl Default for Policy {
             sparse: Sparse::Refuse,
             upload_expiry: Duration::from_secs(24 * 60 * 60),
             uploads_at_once: 256,
+            grace: Duration::from_secs(24 * 60 * 60),
+            trash: Duration::from_secs(14 * 24 * 60 * 60),
+            clean_every: Duration::from_secs(60),
         }
     }
 }
-
-/// How long "this blob is here" is a promise, from the last time that it was said.
-pub const LEASE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The registry. Clones share everything.
 #[derive(Clone)]
@@ -68,13 +98,27 @@ pub struct Registry {
     authorizer: Authorizer,
     sessions: Arc<Sessions>,
     policy: Arc<Policy>,
+    clock: Arc<Clock>,
+    holds: Arc<Holds>,
+    uses: Arc<Uses>,
+    cleaning: Arc<Cleaner>,
 }
 
 impl Registry {
     /// Joins rows, bytes and rules.
     pub fn new(meta: Meta, blobs: BlobStore, authorizer: Authorizer, policy: Policy) -> Registry {
         let sessions = Arc::new(Sessions::new(policy.uploads_at_once));
-        Registry { meta, blobs, authorizer, sessions, policy: Arc::new(policy) }
+        Registry {
+            meta,
+            blobs,
+            authorizer,
+            sessions,
+            policy: Arc::new(policy),
+            clock: Arc::default(),
+            holds: Arc::default(),
+            uses: Arc::default(),
+            cleaning: Arc::default(),
+        }
     }
 
     /// The one who decides.

@@ -1,9 +1,11 @@
 //! Manifests and tags: push, pull, delete.
 
-use berth_meta::{Edge, EdgeRole, ManifestRow, NewManifest, TagMove};
+use berth_meta::{Edge, EdgeRole, ManifestRow, MetaError, Mode, NewManifest, Removal, TagMove};
 use berth_oci::{Digest, Manifest, Reference, Role, Tag};
 use bytes::Bytes;
 
+use crate::usage::warnings;
+use crate::uses::Seen;
 use crate::{Access, Delete, Pull, Push, Registry, RegistryError};
 
 /// A manifest as it was pushed.
@@ -43,6 +45,10 @@ pub struct ManifestReceipt {
     pub tags: Vec<Tag>,
     /// The tags among them that named something else, or nothing, before.
     pub moves: Vec<TagMove>,
+    /// Further tags that followed, by a rule.
+    pub floated: Vec<TagMove>,
+    /// What its pusher should know beside: a quota that is nearly used up.
+    pub warnings: Vec<String>,
 }
 
 impl Registry {
@@ -56,7 +62,9 @@ impl Registry {
         at: &Reference,
     ) -> Result<StoredManifest, RegistryError> {
         let found = self.meta.manifest_head(access.repository(), at).await;
-        found.map(stored).map_err(|error| RegistryError::about_manifest(error, at))
+        let found = found.map_err(|error| RegistryError::about_manifest(error, at))?;
+        self.uses.note(access.repository(), &found.digest, Seen::Looked);
+        Ok(stored(found))
     }
 
     /// Reads the manifest that a reference names.
@@ -69,14 +77,17 @@ impl Registry {
         at: &Reference,
     ) -> Result<StoredManifest, RegistryError> {
         let found = self.meta.manifest(access.repository(), at).await;
-        found.map(stored).map_err(|error| RegistryError::about_manifest(error, at))
+        let found = found.map_err(|error| RegistryError::about_manifest(error, at))?;
+        self.uses.note(access.repository(), &found.digest, Seen::Pulled);
+        Ok(stored(found))
     }
 
     /// Stores a manifest and sets its tags, all or nothing.
     ///
     /// # Errors
     /// [`RegistryError::ManifestInvalid`], [`RegistryError::DigestMismatch`], [`RegistryError::ReferencesMissing`],
-    /// [`RegistryError::MediaTypeFixed`].
+    /// [`RegistryError::MediaTypeFixed`], [`RegistryError::TagImmutable`], [`RegistryError::QuotaExceeded`],
+    /// [`RegistryError::Renamed`].
     pub async fn put_manifest(
         &self,
         access: &Access<Push>,
@@ -91,7 +102,7 @@ impl Registry {
         {
             tags.insert(0, tag);
         }
-        let moves = self
+        let done = self
             .meta
             .put_manifest(berth_meta::PutManifest {
                 repository: access.repository().clone(),
@@ -108,24 +119,31 @@ impl Registry {
                 change: access.change(),
                 sparse: self.policy.sparse,
             })
-            .await?;
-        Ok(ManifestReceipt { digest, subject, tags, moves })
+            .await;
+        let done = match done {
+            Err(MetaError::Renamed { to }) => return Err(self.renamed(access, &to).await),
+            done => done?,
+        };
+        let warnings = warnings(&done.nearly_full);
+        Ok(ManifestReceipt { digest, subject, tags, moves: done.moves, floated: done.floated, warnings })
     }
 
-    /// Deletes what a reference names: a tag alone, or a manifest with all its tags.
+    /// Deletes what a reference names: a tag alone, or a manifest with all its tags. Tells what goes with it.
     ///
     /// # Errors
-    /// [`RegistryError::RepositoryUnknown`], [`RegistryError::ManifestUnknown`], [`RegistryError::DeleteDisabled`].
+    /// [`RegistryError::RepositoryUnknown`], [`RegistryError::ManifestUnknown`], [`RegistryError::DeleteDisabled`],
+    /// [`RegistryError::TagImmutable`], [`RegistryError::ManifestInUse`].
     pub async fn delete_manifest(
         &self,
         access: &Access<Delete>,
         at: &Reference,
-    ) -> Result<(), RegistryError> {
+        mode: Mode,
+    ) -> Result<Removal, RegistryError> {
         self.require_delete()?;
         let (repository, change) = (access.repository(), access.change());
         let deleted = match at {
-            Reference::Tag(tag) => self.meta.remove_tag(repository, tag, &change).await,
-            Reference::Digest(digest) => self.meta.remove_manifest(repository, digest, &change).await,
+            Reference::Tag(tag) => self.meta.remove_tag(repository, tag, &change, mode).await,
+            Reference::Digest(digest) => self.meta.remove_manifest(repository, digest, &change, mode).await,
         };
         deleted.map_err(|error| RegistryError::about_manifest(error, at))
     }

@@ -70,12 +70,19 @@ impl Registry {
     /// Opens an upload. `algorithm` is what its final digest will use, SHA-256 if nothing is said.
     ///
     /// # Errors
-    /// Only internal ones.
+    /// [`RegistryError::QuotaExceeded`] if there is no room for a single byte, [`RegistryError::Renamed`]: what can only
+    /// fail in the end is refused before it is sent.
     pub async fn start_upload(
         &self,
         access: &Access<Push>,
         algorithm: Option<Algorithm>,
     ) -> Result<UploadStatus, RegistryError> {
+        if let Some(to) = self.meta.renamed(access.repository(), Timestamp::now()).await?
+            && !self.meta.repository_exists(access.repository()).await?
+        {
+            return Err(self.renamed(access, to.as_str()).await);
+        }
+        self.meta.has_room(access.repository(), 1).await?;
         let session = self.new_session(access, algorithm.unwrap_or(Algorithm::Sha256)).await?;
         self.meta.add_upload_later(row(&session));
         let session = self.sessions.insert(session);

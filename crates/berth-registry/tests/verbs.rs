@@ -6,7 +6,7 @@ use berth_db::Db;
 use berth_meta::Timestamp;
 use berth_oci::{Algorithm, ChunkRange, Digest, ErrorCode, Reference};
 use berth_registry::{
-    Access, Authorizer, BlobBody, BlobStore, BodyError, Caller, Delete, LEASE, Meta, Policy, Pull, Push,
+    Access, Authorizer, BlobBody, BlobStore, BodyError, Caller, Delete, Meta, Mode, Policy, Pull, Push,
     PutManifest, Registry, RegistryError, Right,
 };
 use bytes::Bytes;
@@ -232,7 +232,7 @@ async fn deleting_can_be_switched_off() {
     let delete = may::<Delete>(&registry, "a").await;
     assert_eq!(registry.delete_blob(&delete, &digest).await.unwrap_err().code(), ErrorCode::Unsupported);
     let reference: Reference = "latest".parse().unwrap();
-    let error = registry.delete_manifest(&delete, &reference).await.unwrap_err();
+    let error = registry.delete_manifest(&delete, &reference, Mode::Real).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::Unsupported);
     assert_eq!(read(&registry, "a", &digest).await.unwrap(), b"x");
 }
@@ -294,7 +294,10 @@ async fn a_look_renews_a_promise_that_is_half_over() {
     meta.extend_lease(&name, &digest, soon).await.unwrap();
     registry.stat_blob(&may::<Pull>(&registry, "a").await, &digest).await.unwrap();
     let renewed = meta.blob(&name, &digest).await.unwrap().lease_until;
-    assert!(renewed >= Timestamp::now().plus(LEASE).minus(Duration::from_secs(60)), "{renewed:?}");
+    assert!(
+        renewed >= Timestamp::now().plus(Policy::default().grace).minus(Duration::from_secs(60)),
+        "{renewed:?}"
+    );
 
     registry.stat_blob(&may::<Pull>(&registry, "a").await, &digest).await.unwrap();
     let again = meta.blob(&name, &digest).await.unwrap().lease_until;

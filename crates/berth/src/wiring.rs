@@ -90,5 +90,8 @@ fn policy(config: &Config) -> Policy {
         },
         upload_expiry: config.uploads.expire,
         uploads_at_once: config.uploads.at_once as usize,
+        grace: config.clean.grace,
+        trash: config.delete.trash,
+        clean_every: config.clean.interval,
     }
 }

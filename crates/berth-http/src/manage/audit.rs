@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, ok, parse};
+use super::{Call, Done, ok, parse, time};
 use crate::rfc3339;
 
 /// Rows on a page, if the client does not ask for fewer.
@@ -42,12 +42,6 @@ pub(super) async fn answer(call: Call<'_>) -> Done {
         call.accounts.audit().search(&filter, before, limit).await.map_err(berth_auth::AuthError::from)?;
     let next = entries.last().filter(|_| entries.len() == limit).map(|entry| entry.id);
     ok(&json!({ "entries": entries.iter().map(view).collect::<Vec<_>>(), "next": next }))
-}
-
-fn time(text: &str) -> Result<i64, Problem> {
-    let bad =
-        || Problem::new(StatusCode::BAD_REQUEST, format!("{text:?} is no time such as 2026-11-25T10:00:00Z"));
-    rfc3339::to_micros(text).ok_or_else(bad)
 }
 
 fn number(text: &str) -> Result<i64, Problem> {

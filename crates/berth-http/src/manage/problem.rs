@@ -94,6 +94,17 @@ impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Problem {
         match &error {
             RegistryError::SettingInvalid { what } => Problem::new(StatusCode::BAD_REQUEST, *what),
+            RegistryError::RuleInvalid { .. } | RegistryError::TooMuch { .. } => {
+                Problem::new(StatusCode::BAD_REQUEST, error.to_string())
+            }
+            RegistryError::RuleUnknown { .. } | RegistryError::NotInTrash | RegistryError::NoHistory => {
+                Problem::new(StatusCode::NOT_FOUND, error.to_string())
+            }
+            RegistryError::NameTaken { .. }
+            | RegistryError::BytesGone { .. }
+            | RegistryError::QuotaTooSmall(_)
+            | RegistryError::ManifestInUse { .. }
+            | RegistryError::TagImmutable { .. } => Problem::new(StatusCode::CONFLICT, error.to_string()),
             RegistryError::Internal(source) => Problem::internal(source.as_ref()),
             _ => ApiError::from(error).into(),
         }

@@ -1,4 +1,5 @@
-//! `/api/v1/repositories/NAME`: who may see a repository, and what is told about it.
+//! `/api/v1/repositories/NAME`: who may see a repository, what is told about it, its deletion. What is in it stands
+//! behind `/-/`, which no name can hold.
 
 use berth_auth::Visibility;
 use berth_oci::RepositoryName;
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, decoded, ok, parse, read};
+use super::{Call, Done, decoded, images, ok, parse, read, rules, trash, usage};
 use crate::rfc3339;
 
 #[derive(Deserialize)]
@@ -19,6 +20,12 @@ struct Change {
 }
 
 pub(super) async fn answer(call: Call<'_>, name: &str, body: impl Body) -> Done {
+    if let Some((name, rest)) = name.split_once("/-/") {
+        let name: RepositoryName = parse(&decoded(name))?;
+        let segments: Vec<_> = rest.split('/').map(decoded).collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        return inside(call, &name, &segments, body).await;
+    }
     let name: RepositoryName = parse(&decoded(name))?;
     let authorizer = call.registry.authorizer();
     match call.method() {
@@ -37,7 +44,24 @@ pub(super) async fn answer(call: Call<'_>, name: &str, body: impl Body) -> Done 
             };
             ok(&view(&call.registry.change_repository(&access, change).await?))
         }
+        "DELETE" => {
+            let access = authorizer.authorize::<Admin>(call.caller, &name).await?;
+            ok(&trash::removal(&call.registry.delete_repository(&access, call.mode()).await?))
+        }
         _ => Err(Problem::method_not_allowed()),
+    }
+}
+
+async fn inside(call: Call<'_>, name: &RepositoryName, rest: &[&str], body: impl Body) -> Done {
+    match rest {
+        ["tags", ..] | ["history"] | ["manifests", ..] | ["why-kept" | "why-deleted", _] => {
+            images::answer(call, name, rest, body).await
+        }
+        ["trash" | "restore" | "rename"] => trash::answer(call, name, rest[0], body).await,
+        ["rules"] => rules::of(call, name).await,
+        ["retention"] => rules::retention(call, name).await,
+        ["usage"] | ["usage", _] => usage::of(call, name, rest.get(1).copied()).await,
+        _ => Err(Problem::not_found()),
     }
 }
 

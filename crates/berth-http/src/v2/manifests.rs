@@ -3,20 +3,22 @@
 use berth_oci::media_type::essence;
 use berth_oci::{ErrorCode, Reference, RepositoryName, Tag, TagError};
 use berth_registry::{
-    Body, BodyError, Delete, ManifestReceipt, Pull, Push, PutManifest, RegistryError, StoredManifest,
+    Body, BodyError, Delete, ManifestReceipt, Mode, Pull, Push, PutManifest, RegistryError, StoredManifest,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::StatusCode;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, WARNING,
 };
 use serde_json::json;
 
 use super::Call;
 use crate::answer::{Answer, Describe, empty, full};
 use crate::error::ApiError;
-use crate::headers::{self, DOCKER_CONTENT_DIGEST, IMMUTABLE, OCI_SUBJECT, OCI_TAG, REVALIDATE, SANDBOX};
+use crate::headers::{
+    self, BERTH_MOVED_TAGS, DOCKER_CONTENT_DIGEST, IMMUTABLE, OCI_SUBJECT, OCI_TAG, REVALIDATE, SANDBOX,
+};
 use crate::identity::Identity;
 
 /// The largest manifest: what the specification asks registries to take at least.
@@ -75,7 +77,13 @@ fn created(name: &RepositoryName, receipt: &ManifestReceipt, names_tags: bool) -
         let tags: Vec<&str> = receipt.tags.iter().map(Tag::as_str).collect();
         headers::value(tags.join(", "))
     });
+    let floated: Vec<&str> = receipt.floated.iter().map(|moved| moved.tag.as_str()).collect();
+    let floated = (!floated.is_empty()).then(|| floated.join(", "));
+    let mut warnings = receipt.warnings.clone();
+    warnings.extend(floated.as_ref().map(|tags| format!("these tags follow and name it too: {tags}")));
     empty(StatusCode::CREATED)
+        .with_all(WARNING, headers::warnings(&warnings))
+        .with_some(BERTH_MOVED_TAGS, floated.map(headers::value))
         .with(LOCATION, headers::value(format!("/v2/{name}/manifests/{digest}")))
         .with(DOCKER_CONTENT_DIGEST, headers::value(digest))
         .with_some(OCI_SUBJECT, subject)
@@ -89,7 +97,7 @@ pub(super) async fn delete(
     reference: &Reference,
 ) -> Result<Answer, ApiError> {
     let access = call.access::<Delete>(name).await?;
-    let deleted = call.registry.delete_manifest(&access, reference).await;
+    let deleted = call.registry.delete_manifest(&access, reference, Mode::Real).await;
     deleted.map_err(|error| ApiError::from(error).allowing("GET, HEAD, PUT"))?;
     Ok(empty(StatusCode::ACCEPTED))
 }

@@ -6,7 +6,7 @@
 use berth_oci::{Algorithm, ChunkRange, Digest, ErrorCode, RepositoryName};
 use berth_registry::{Access, BlobReceipt, Body, Push, RegistryError, UploadId, UploadStatus};
 use http::StatusCode;
-use http::header::{CONTENT_RANGE, HeaderValue, LOCATION, RANGE};
+use http::header::{CONTENT_RANGE, HeaderValue, LOCATION, RANGE, WARNING};
 use prometheus_client::metrics::gauge::Gauge;
 use serde_json::json;
 
@@ -141,6 +141,7 @@ fn progress(code: StatusCode, name: &RepositoryName, status: &UploadStatus) -> A
 fn created(name: &RepositoryName, receipt: &BlobReceipt) -> Answer {
     let digest = receipt.digest.to_string();
     empty(StatusCode::CREATED)
+        .with_all(WARNING, headers::warnings(&receipt.warnings))
         .with(LOCATION, headers::value(format!("/v2/{name}/blobs/{digest}")))
         .with(DOCKER_CONTENT_DIGEST, headers::value(digest))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use berth_auth::{Accounts, Invitation};
 use berth_http::control::Control;
 use berth_http::health::Operations;
-use berth_http::metrics::Metrics;
+use berth_http::metrics::{Cleaning, Metrics};
 use berth_http::server::{Limits, Progress, Server, ServerConfig, TlsConfig};
 use berth_registry::{Registry, WithoutAccounts};
 use tokio::runtime::{Builder, Runtime};
@@ -80,7 +80,9 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         Server::bind(server_config(config, addresses), operations, handler.clone()).map_err(cannot_listen)?;
     let setup = if without == WithoutAccounts::Closed { invite(&joined.accounts).await? } else { None };
     let background = [
-        tokio::spawn(joined.registry.run_janitor()),
+        tokio::spawn(joined.registry.clone().run_janitor()),
+        tokio::spawn(joined.registry.clone().run_cleaning()),
+        tokio::spawn(joined.registry.clone().run_uses()),
         tokio::spawn(joined.accounts.run_upkeep()),
         tokio::spawn(control.serve(handler)),
     ];
@@ -101,14 +103,21 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         // It was told to end; so its end is no news. The socket's file goes with it.
         let _ = task.await;
     }
+    if let Err(error) = joined.registry.write_uses().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the last pulls are not counted");
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
 /// `/readyz` says no with the reason while the database or the blob folder does not answer.
 fn operations(registry: &Registry) -> Operations {
-    let registry = registry.clone();
-    Operations::new(Metrics::new(env!("CARGO_PKG_VERSION")), move || {
+    let (registry, cleaned) = (registry.clone(), registry.clone());
+    let cleaning = Cleaning(Box::new(move || cleaned.freed().read()));
+    let metrics = Metrics::with(env!("CARGO_PKG_VERSION"), |metrics| {
+        metrics.register_collector(Box::new(cleaning));
+    });
+    Operations::new(metrics, move || {
         let registry = registry.clone();
         async move { registry.ready().await.map_err(|error| error.to_string()) }
     })

@@ -21,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) uploads: Uploads,
     pub(crate) images: Images,
     pub(crate) delete: Delete,
+    pub(crate) clean: Clean,
     pub(crate) limits: Limits,
 }
 
@@ -91,6 +92,14 @@ pub(crate) enum Sparse {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Delete {
     pub(crate) enabled: bool,
+    pub(crate) trash: Duration,
+}
+
+/// `clean.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clean {
+    pub(crate) grace: Duration,
+    pub(crate) interval: Duration,
 }
 
 /// `limits.*`
