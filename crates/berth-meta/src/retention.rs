@@ -1,7 +1,7 @@
 //! Which tags the rules keep. Rules choose tags; what no tag holds any more goes through the trash like all else.
 
 use berth_db::{Row, Tx, params};
-use berth_oci::{Digest, RepositoryName, Tag};
+use berth_oci::{Digest, RepositoryName, Tag, VersionTag};
 
 use crate::preview::{self, Mode, Removal};
 use crate::repositories;
@@ -168,7 +168,9 @@ impl Chooser {
         let name: String = row.get(1)?;
         let tag: Tag = name.parse().map_err(|_| MetaError::Damaged { what: "a tag" })?;
         let (began_at, used_at) = (Timestamp(row.get(3)?), Timestamp(row.get(5)?));
-        let floats = row.get::<Option<String>>(4)?.is_some() && self.rules.levels().is_some();
+        // Also one that was set by hand once: it names what a version names.
+        let followed = row.get::<Option<String>>(4)?.is_some() || VersionTag::is_floating_form(&tag);
+        let floats = followed && self.rules.levels().is_some();
         let verdict = self.verdict(&tag, began_at, used_at, floats);
         Ok(Choice { row: row.get(0)?, tag: name, digest: digest(row, 2)?, began_at, used_at, verdict })
     }

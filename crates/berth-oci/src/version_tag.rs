@@ -79,6 +79,16 @@ impl VersionTag {
         })
     }
 
+    /// Whether a tag has the form of one that follows versions: `latest`, `1`, `v1.9`, `1.9-alpine`. A bare variant has no
+    /// form of its own.
+    pub fn is_floating_form(tag: &Tag) -> bool {
+        let text = tag.as_str();
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let (core, variant) = text.split_once('-').unwrap_or((text, ""));
+        let is_short = core.split('.').count() <= 2 && core.split('.').all(|part| number(part).is_some());
+        tag.as_str() == "latest" || is_short && (variant.is_empty() || is_variant(variant))
+    }
+
     /// Major, minor and patch.
     pub fn numbers(&self) -> [u64; 3] {
         self.numbers
@@ -107,7 +117,7 @@ impl VersionTag {
 
 /// A number as semantic versions write it. Eighteen digits fit into every integer on the way.
 fn number(text: &str) -> Option<u64> {
-    let is_number = text.len() <= 18 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = (1..=18).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_padded = text.len() > 1 && text.starts_with('0');
     if is_number && !is_padded { text.parse().ok() } else { None }
 }
@@ -206,6 +216,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn floating_tags_are_known_by_their_form() {
+        for (text, floats) in [
+            ("latest", true),
+            ("1", true),
+            ("v1.9", true),
+            ("1.9-alpine", true),
+            ("1.9.2", false),
+            ("main", false),
+            ("v", false),
+            ("pr-1", false),
+            ("1.9-rc1", false),
+            ("alpine", false),
+            ("2026-11-26", false),
+        ] {
+            assert_eq!(VersionTag::is_floating_form(&text.parse().unwrap()), floats, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn floating_tags_are_shorter_and_never_versions_themselves(text in "v?[0-9]{1,3}(\\.[0-9]{1,3}){0,3}(-[a-z0-9.-]{0,12})?") {
@@ -214,6 +243,7 @@ mod tests {
                 for level in [Level::Minor, Level::Major] {
                     let float = version.floating(level).unwrap();
                     prop_assert!(float.as_str().len() < text.len());
+                    prop_assert!(VersionTag::is_floating_form(&float));
                     prop_assert_eq!(VersionTag::of(&float), None);
                 }
             }

@@ -8,13 +8,19 @@ use clap::{Arg, ArgMatches, Args, Command as Clap, FromArgMatches, Parser, Subco
 
 use crate::commands;
 use crate::commands::audit::AuditArgs;
+use crate::commands::copy::{CopyArgs, PromoteArgs};
 use crate::commands::grant::GrantCommand;
 use crate::commands::repo::RepoCommand;
+use crate::commands::retention::RetentionCommand;
 use crate::commands::robot::RobotCommand;
+use crate::commands::tag::TagCommand;
 use crate::commands::team::TeamCommand;
 use crate::commands::token::TokenCommand;
+use crate::commands::trash::{CleanArgs, TrashCommand};
+use crate::commands::usage::{QuotaCommand, UsageArgs};
 use crate::commands::user::UserCommand;
 use crate::commands::why::WhyArgs;
+use crate::commands::why_life::WhyImageArgs;
 use crate::config::{SETTINGS, Setting, Sources};
 use crate::failure::Failure;
 
@@ -61,6 +67,13 @@ const GRANT_EXAMPLES: &str = "\
   berth grant add everyone 'shared/*' pull
   berth why bob push acme/app";
 
+const RETENTION_EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth retention add 'acme/*' --tags 'pr-*' --newest 10 --pulled 30d
+  berth retention add acme/app --tags '{version}' --always
+  berth retention preview acme/app       what would end now, and why
+  berth why-deleted acme/app:pr-17       and afterwards";
+
 /// A container registry in one program: docker push, docker pull, one folder.
 #[derive(Parser)]
 #[command(name = "berth", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 110)]
@@ -96,7 +109,31 @@ pub(crate) enum Command {
     Grant(GrantCommand),
     /// May somebody do something, and why
     Why(WhyArgs),
-    /// Show and set who may see a repository, and what is told about it
+    /// Why an image is there, and how long
+    WhyKept(WhyImageArgs),
+    /// Why an image is not there any more
+    WhyDeleted(WhyImageArgs),
+    /// Tags: their history, rollback, removal, and rules such as "latest follows versions"
+    #[command(subcommand, arg_required_else_help = true)]
+    Tag(TagCommand),
+    /// Which tags are kept, and which end by themselves
+    #[command(subcommand, arg_required_else_help = true, after_help = RETENTION_EXAMPLES)]
+    Retention(RetentionCommand),
+    /// Copy an image into another repository, without moving bytes
+    Copy(CopyArgs),
+    /// Promote an image to another repository: same tag, with signatures and SBOMs
+    Promote(PromoteArgs),
+    /// What was deleted and can be restored
+    #[command(subcommand, arg_required_else_help = true)]
+    Trash(TrashCommand),
+    /// Free what is due now; the server does it by itself every minute
+    Clean(CleanArgs),
+    /// Who uses how many bytes: own ones and shared ones
+    Usage(UsageArgs),
+    /// How many bytes a namespace may use
+    #[command(subcommand, arg_required_else_help = true)]
+    Quota(QuotaCommand),
+    /// Show and set who may see a repository, rename it, delete it, have it back
     #[command(subcommand, arg_required_else_help = true)]
     Repo(RepoCommand),
     /// Search the audit log
@@ -262,6 +299,16 @@ impl Command {
             Command::Token(command) => commands::token::run(&command),
             Command::Grant(command) => commands::grant::run(&command),
             Command::Why(args) => commands::why::run(&args),
+            Command::WhyKept(args) => commands::why_life::kept(&args),
+            Command::WhyDeleted(args) => commands::why_life::deleted(&args),
+            Command::Tag(command) => commands::tag::run(&command),
+            Command::Retention(command) => commands::retention::run(&command),
+            Command::Copy(args) => commands::copy::run(&args),
+            Command::Promote(args) => commands::copy::promote(&args),
+            Command::Trash(command) => commands::trash::run(&command),
+            Command::Clean(args) => commands::trash::clean(&args),
+            Command::Usage(args) => commands::usage::run(&args),
+            Command::Quota(command) => commands::usage::quota(&command),
             Command::Repo(command) => commands::repo::run(&command),
             Command::Audit(args) => commands::audit::run(&args),
             Command::Bench(args) => commands::bench::run(*args),

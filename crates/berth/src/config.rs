@@ -17,4 +17,4 @@ pub(crate) use model::{Config, Log, LogFormat, Sparse};
 pub(crate) use options::{SETTINGS, Setting};
 pub(crate) use reference::{example_file, page};
 pub(crate) use report::Mistakes;
-pub(crate) use value::{ListenAddress, Value};
+pub(crate) use value::{ListenAddress, Size, Value};

@@ -15,6 +15,7 @@ mod logging;
 mod notify;
 mod output;
 mod signals;
+mod target;
 mod wiring;
 
 fn main() -> ExitCode {

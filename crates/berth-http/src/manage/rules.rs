@@ -34,7 +34,7 @@ pub(super) async fn answer(call: Call<'_>, rest: &[&str], body: impl Body) -> Do
             ok(&json!({ "rules": rules.iter().map(view).collect::<Vec<_>>() }))
         }
         ([], "POST") => {
-            let rule = meant(read(body).await?)?;
+            let rule = meant(&read(body).await?)?;
             let access = authorizer.owns(call.caller, &rule.pattern)?;
             created(&view(&call.registry.add_rule(&access, rule).await?))
         }
@@ -50,7 +50,7 @@ pub(super) async fn answer(call: Call<'_>, rest: &[&str], body: impl Body) -> Do
 }
 
 /// Reads a rule. What belongs to another kind is an error, so that nobody believes it had an effect.
-fn meant(new: New) -> Result<NewRule, Problem> {
+fn meant(new: &New) -> Result<NewRule, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     let has_conditions =
         new.newest.is_some() || new.younger_seconds.is_some() || new.pulled_seconds.is_some();

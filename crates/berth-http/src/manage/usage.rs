@@ -1,5 +1,7 @@
 //! `/api/v1/usage` and `/api/v1/quotas`: who uses how many bytes, and may.
 
+use std::time::Duration;
+
 use berth_oci::{Reference, RepositoryName};
 use berth_registry::{Body, Bytes, Fullness, NO_NAMESPACE, Pull, TOTAL, Timestamp};
 use http::StatusCode;
@@ -7,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, gone, ok, parse, read, time};
+use super::{Call, Done, gone, ok, parse, read};
 use crate::rfc3339;
 
 #[derive(Deserialize)]
@@ -70,11 +72,11 @@ pub(super) async fn of(call: Call<'_>, name: &RepositoryName, at: Option<&str>) 
         document["used_at"] = weight.used_at.map(|at| rfc3339::from_micros(at.0)).into();
         return ok(&document);
     }
-    let Some(since) = call.query().get("unused_since").map(std::borrow::Cow::into_owned) else {
+    let Some(unused) = call.query().get("unused_seconds").map(|text| parse::<u64>(&text)).transpose()? else {
         return ok(&bytes(call.registry.repository_usage(&access).await?));
     };
     let after = call.query().get("after").map(std::borrow::Cow::into_owned).unwrap_or_default();
-    let since = Timestamp(time(&since)?);
+    let since = Timestamp::now().minus(Duration::from_secs(unused));
     let (tags, next) = call.registry.unused_tags(&access, since, &after, call.limit()?).await?;
     let view = |tag: &berth_registry::UnusedTag| {
         json!({

@@ -335,7 +335,7 @@ async fn a_deleted_manifest_comes_back_with_its_tags_until_its_bytes_are_gone() 
         meta.remove_manifest(&app, &one, &later("bob", DAY * 3), Mode::Real).await.unwrap();
         meta.remove_blob(&app, &layer, &later("bob", DAY * 3)).await.unwrap();
         match meta.restore_manifest(&app, &one, &later("bob", DAY * 4)).await {
-            Err(MetaError::BytesGone { missing }) => assert_eq!(missing, [layer.clone()]),
+            Err(MetaError::BytesGone { missing }) => assert_eq!(missing, std::slice::from_ref(&layer)),
             other => panic!("{other:?}"),
         }
         let back = meta.roll_back(&app, &tag("1"), Past::Digest(one.clone()), &by("bob"), Mode::Real).await;

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::cli::{FolderArgs, Shown};
+use crate::cli::{FolderArgs, Shown, seconds};
 use crate::client::{Client, encoded};
+use crate::commands::removal;
+use crate::commands::tag::inside;
 use crate::failure::Failure;
 use crate::output::{field, json as print, line};
 
@@ -17,6 +19,12 @@ pub(crate) enum RepoCommand {
     Show(ShowArgs),
     /// Set its visibility, description or README
     Set(SetArgs),
+    /// Give it another name; pulls by the old one can lead there for a time
+    Rename(RenameArgs),
+    /// Delete it with all that is in it; it can be restored until its trash time is over
+    Remove(RemoveArgs),
+    /// Have a deleted one back
+    Restore(RestoreArgs),
 }
 
 #[derive(Args)]
@@ -42,6 +50,44 @@ pub(crate) struct SetArgs {
     /// A page about it, in Markdown
     #[arg(long, value_name = "FILE")]
     readme: Option<PathBuf>,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct RenameArgs {
+    /// The repository
+    name: String,
+    /// Its new name
+    to: String,
+    /// How long pulls by the old name lead to the new one [default: not at all]
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    redirect: Option<u32>,
+    /// Only say whether it could be done
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct RemoveArgs {
+    /// The repository
+    name: String,
+    /// Only say what would go, and how many bytes that would free
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct RestoreArgs {
+    /// The name that it had, or with --id the name that it shall have
+    name: String,
+    /// Its number, as `berth trash list` shows it, where several had the name
+    #[arg(long)]
+    id: Option<i64>,
     #[command(flatten)]
     folder: FolderArgs,
 }
@@ -80,6 +126,32 @@ pub(crate) fn run(command: &RepoCommand) -> Result<(), Failure> {
             let repository = Client::open(&args.folder, false)?.patch(&path(&args.name), &document)?;
             line(&format!("{} is {}", args.name, field(&repository, "visibility")))
         }
+        RepoCommand::Rename(args) => rename(args),
+        RepoCommand::Remove(args) => {
+            let path = format!("{}{}", path(&args.name), removal::dry(args.dry_run));
+            removal::tell(&Client::open(&args.folder, false)?.delete(&path)?, args.dry_run)
+        }
+        RepoCommand::Restore(args) => {
+            let path = inside(&args.name, "restore");
+            Client::open(&args.folder, false)?.post(&path, &json!({ "id": args.id }))?;
+            line(&format!("{} is back", args.name))
+        }
+    }
+}
+
+fn rename(args: &RenameArgs) -> Result<(), Failure> {
+    let document = json!({ "to": args.to, "redirect_seconds": args.redirect.unwrap_or(0) });
+    let path = inside(&args.name, &format!("rename{}", removal::dry(args.dry_run)));
+    Client::open(&args.folder, false)?.post(&path, &document)?;
+    if args.dry_run {
+        return line(&format!("{} could be called {}; nothing was changed", args.name, args.to));
+    }
+    line(&format!("{} is called {} now", args.name, args.to))?;
+    match args.redirect {
+        Some(_) => line(
+            "pulls by the old name lead there until the time is over; pushes are refused with the new name",
+        ),
+        None => line("the old name is free"),
     }
 }
 

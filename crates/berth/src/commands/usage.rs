@@ -1,0 +1,189 @@
+//! `berth usage` and `berth quota …`: who uses how many bytes, and may.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use crate::cli::{FolderArgs, ListArgs, Shown, seconds};
+use crate::client::{Client, encoded, query};
+use crate::commands::tag::inside;
+use crate::config::Value as _;
+use crate::failure::Failure;
+use crate::output::{field, json as print, line, rows, short, size, table, time};
+use crate::target::Target;
+
+/// `berth usage`
+#[derive(Args)]
+pub(crate) struct UsageArgs {
+    /// A repository or one of its images; without it, everything by namespace
+    image: Option<String>,
+    /// The largest layers
+    #[arg(long, conflicts_with_all = ["image", "unused"])]
+    largest: bool,
+    /// Tags of the repository whose image nobody used for this time
+    #[arg(long, value_name = "TIME", value_parser = seconds, requires = "image")]
+    unused: Option<u32>,
+    #[command(flatten)]
+    folder: FolderArgs,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// What can be done with quotas.
+#[derive(Subcommand)]
+pub(crate) enum QuotaCommand {
+    /// List quotas and how much of them is used
+    List(ListArgs),
+    /// Set a quota
+    Set(SetArgs),
+    /// Take a quota away
+    Remove(RemoveArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct SetArgs {
+    /// A namespace such as acme, - for names of one part, * for everything
+    namespace: String,
+    /// Bytes that may be used: 10GiB
+    bytes: String,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct RemoveArgs {
+    /// A namespace such as acme, - for names of one part, * for everything
+    namespace: String,
+    #[command(flatten)]
+    folder: FolderArgs,
+}
+
+/// Runs `berth usage`.
+pub(crate) fn run(args: &UsageArgs) -> Result<(), Failure> {
+    let client = Client::open(&args.folder, false)?;
+    match (&args.image, args.unused) {
+        (None, _) if args.largest => largest(&client, &args.shown),
+        (None, _) => everything(&client, &args.shown),
+        (Some(image), Some(unused)) => unused_tags(&client, &Target::read(image).name, unused, &args.shown),
+        (Some(image), None) => one(&client, &Target::read(image), &args.shown),
+    }
+}
+
+fn number(document: &Value, name: &str) -> String {
+    document[name].as_u64().map_or_else(|| "-".to_owned(), size)
+}
+
+fn everything(client: &Client, shown: &Shown) -> Result<(), Failure> {
+    let mut found = client.get("usage?limit=1000")?;
+    let mut namespaces = found["namespaces"].as_array().cloned().unwrap_or_default();
+    while let Some(next) = found["next"].as_str().map(str::to_owned) {
+        found = client
+            .get(&format!("usage{}", query(&[("after", Some(next)), ("limit", Some("1000".to_owned()))])))?;
+        namespaces.extend(found["namespaces"].as_array().cloned().unwrap_or_default());
+    }
+    found["namespaces"] = Value::Array(namespaces);
+    if shown.json {
+        return print(&found);
+    }
+    let row = |entry: &Value| {
+        vec![
+            field(entry, "name"),
+            number(entry, "bytes"),
+            number(entry, "own_bytes"),
+            number(entry, "shared_bytes"),
+            number(entry, "quota"),
+        ]
+    };
+    table(&["NAMESPACE", "USES", "OWN", "SHARED", "QUOTA"], &rows(&found["namespaces"], row))?;
+    line(&format!("{} are stored in all, each layer once", number(&found, "bytes")))
+}
+
+fn largest(client: &Client, shown: &Shown) -> Result<(), Failure> {
+    let found = client.get("usage/largest?limit=20")?;
+    if shown.json {
+        return print(&found);
+    }
+    let row = |blob: &Value| vec![number(blob, "bytes"), short(blob, "digest"), field(blob, "repositories")];
+    table(&["SIZE", "LAYER", "IN"], &rows(&found["blobs"], row))
+}
+
+fn one(client: &Client, target: &Target, shown: &Shown) -> Result<(), Failure> {
+    let is_image = target.tag.is_some() || target.at.is_some();
+    let path = if is_image { format!("usage/{}", encoded(target.reference())) } else { "usage".to_owned() };
+    let found = client.get(&inside(&target.name, &path))?;
+    if shown.json {
+        return print(&found);
+    }
+    for (label, name) in [("uses", "bytes"), ("own", "own_bytes"), ("shared with others", "shared_bytes")] {
+        line(&format!("{label}: {}", number(&found, name)))?;
+    }
+    if is_image {
+        for name in ["digest", "tags", "pulls", "used_at"] {
+            line(&format!("{name}: {}", field(&found, name)))?;
+        }
+    }
+    Ok(())
+}
+
+fn unused_tags(client: &Client, name: &str, unused: u32, shown: &Shown) -> Result<(), Failure> {
+    let unused = unused.to_string();
+    let (mut tags, mut after) = (Vec::new(), None);
+    loop {
+        let page = query(&[
+            ("unused_seconds", Some(unused.clone())),
+            ("after", after),
+            ("limit", Some("1000".to_owned())),
+        ]);
+        let page = client.get(&inside(name, &format!("usage{page}")))?;
+        tags.extend(page["tags"].as_array().cloned().unwrap_or_default());
+        after = page["next"].as_str().map(str::to_owned);
+        if after.is_none() {
+            break;
+        }
+    }
+    let found = json!({ "tags": tags });
+    if shown.json {
+        return print(&found);
+    }
+    let row = |tag: &Value| vec![field(tag, "tag"), short(tag, "digest"), time(tag, "used_at")];
+    table(&["TAG", "NAMES", "LAST USED"], &rows(&found["tags"], row))
+}
+
+/// Runs `berth quota …`.
+pub(crate) fn quota(command: &QuotaCommand) -> Result<(), Failure> {
+    match command {
+        QuotaCommand::List(args) => {
+            let found = Client::open(&args.folder, false)?.get("quotas")?;
+            if args.shown.json {
+                return print(&found);
+            }
+            let row = |quota: &Value| {
+                let percent = format!("{} %", quota["percent"]);
+                vec![
+                    field(quota, "namespace"),
+                    number(quota, "used_bytes"),
+                    number(quota, "quota_bytes"),
+                    percent,
+                ]
+            };
+            table(&["NAMESPACE", "USES", "QUOTA", "USED"], &rows(&found["quotas"], row))
+        }
+        QuotaCommand::Set(args) => {
+            let mut bytes = crate::config::Size(0);
+            bytes.read(&args.bytes).map_err(|_| {
+                Failure::usage(format!("{:?} is no size", args.bytes)).hint("write 500MiB, or 10GiB")
+            })?;
+            let path = format!("quotas/{}", encoded(&args.namespace));
+            let quota = Client::open(&args.folder, false)?.put(&path, &json!({ "bytes": bytes.0 }))?;
+            line(&format!(
+                "{} uses {} of {}",
+                args.namespace,
+                number(&quota, "used_bytes"),
+                number(&quota, "quota_bytes")
+            ))
+        }
+        QuotaCommand::Remove(args) => {
+            Client::open(&args.folder, false)?.delete(&format!("quotas/{}", encoded(&args.namespace)))?;
+            line(&format!("{} has no quota any more", args.namespace))
+        }
+    }
+}
