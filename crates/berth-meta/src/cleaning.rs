@@ -6,6 +6,8 @@
 //! goes. Every step asks the question again inside of the transaction that acts on the answer; an error leaves all as it
 //! was, and the next cycle tries again.
 
+use std::time::{Duration, Instant};
+
 use berth_db::{Row, Tx, params};
 use berth_oci::Digest;
 
@@ -43,6 +45,8 @@ pub struct Cleaned {
     pub inline: u64,
     /// Bytes that went with rows that hold their bytes.
     pub bytes: u64,
+    /// How long the transaction took, without the time that it waited for its turn: so long others may have waited.
+    pub took: Duration,
 }
 
 /// A file that is to be unlinked.
@@ -77,7 +81,9 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Db`].
     pub async fn purge_repositories(&self, horizon: Horizon) -> Result<Cleaned, MetaError> {
-        self.db.write(move |mut tx| Box::pin(async move { purge_repository(&mut tx, horizon).await })).await
+        self.db
+            .write(move |mut tx| Box::pin(async move { timed(purge_repository(&mut tx, horizon)).await }))
+            .await
     }
 
     /// Removes manifests whose trash time is over. One that was pulled since it became loose is in use, and waits.
@@ -85,7 +91,9 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Db`].
     pub async fn purge_manifests(&self, horizon: Horizon) -> Result<Cleaned, MetaError> {
-        self.db.write(move |mut tx| Box::pin(async move { purge_manifests(&mut tx, horizon).await })).await
+        self.db
+            .write(move |mut tx| Box::pin(async move { timed(purge_manifests(&mut tx, horizon)).await }))
+            .await
     }
 
     /// Ends memberships that no manifest needs and no promise holds.
@@ -93,7 +101,7 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Db`].
     pub async fn review_memberships(&self, horizon: Horizon) -> Result<Cleaned, MetaError> {
-        self.db.write(move |mut tx| Box::pin(async move { review(&mut tx, horizon.now).await })).await
+        self.db.write(move |mut tx| Box::pin(async move { timed(review(&mut tx, horizon.now)).await })).await
     }
 
     /// Turns blobs that no repository has into tombstones, those whose bytes are rows into nothing.
@@ -101,7 +109,7 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Db`].
     pub async fn doom_blobs(&self, horizon: Horizon) -> Result<Cleaned, MetaError> {
-        self.db.write(move |mut tx| Box::pin(async move { doom(&mut tx, horizon.now).await })).await
+        self.db.write(move |mut tx| Box::pin(async move { timed(doom(&mut tx, horizon.now)).await })).await
     }
 
     /// Files to be unlinked.
@@ -194,6 +202,12 @@ impl Meta {
             })
             .await
     }
+}
+
+async fn timed(step: impl Future<Output = Result<Cleaned, MetaError>>) -> Result<Cleaned, MetaError> {
+    let began = Instant::now();
+    let done = step.await?;
+    Ok(Cleaned { took: began.elapsed(), ..done })
 }
 
 async fn note(

@@ -55,7 +55,7 @@ pub struct Cycle {
     pub blobs: u64,
     /// Those bytes, and those of the manifests.
     pub bytes: u64,
-    /// The longest step, in microseconds: so long a writer may have waited.
+    /// The longest transaction, in microseconds: so long others may have waited.
     pub longest_step: u64,
 }
 
@@ -212,10 +212,9 @@ impl Cycle {
     {
         let mut sum = Cleaned::default();
         loop {
-            let began = Instant::now();
             let done = step().await?;
-            let took = began.elapsed();
-            self.longest_step = self.longest_step.max(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            let took = u64::try_from(done.took.as_micros()).unwrap_or(u64::MAX);
+            self.longest_step = self.longest_step.max(took);
             sum.looked_at += done.looked_at;
             sum.removed += done.removed;
             sum.inline += done.inline;
@@ -223,7 +222,7 @@ impl Cycle {
             if done.looked_at == 0 {
                 return Ok(sum);
             }
-            tokio::time::sleep(took * REST).await;
+            tokio::time::sleep(done.took * REST).await;
         }
     }
 }
