@@ -5,6 +5,8 @@ mod town;
 
 #[path = "accounts/challenges.rs"]
 mod challenges;
+#[path = "accounts/life.rs"]
+mod life;
 #[path = "accounts/management.rs"]
 mod management;
 #[path = "accounts/matrix.rs"]
