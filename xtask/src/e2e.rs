@@ -11,6 +11,7 @@ mod containerd;
 mod daemon;
 mod docker;
 mod images;
+mod life;
 mod message;
 mod other_servers;
 mod podman;
@@ -33,9 +34,16 @@ pub(crate) struct Options {
 /// Runs every client that is installed; fails when a step failed.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let stage = Stage::set(options.server.program()?, options.only.clone())?;
-    for client in
-        [skopeo::run, docker::run, containerd::run, podman::run, api::run, other_servers::run, accounts::run]
-    {
+    for client in [
+        skopeo::run,
+        docker::run,
+        containerd::run,
+        podman::run,
+        api::run,
+        other_servers::run,
+        accounts::run,
+        life::run,
+    ] {
         client(&stage)?;
     }
     let [passed, failed, skipped] = stage.finish();

@@ -124,6 +124,22 @@ impl Meta {
         rows.iter().map(|row| Ok(Tombstone { digest: digest(row, 0)?, size: size(row, 1)? })).collect()
     }
 
+    /// Queues a file for removal that was published for a blob whose row was refused, if no row names it after all.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn abandon_file(&self, blob: &Digest, bytes: u64, now: Timestamp) -> Result<(), MetaError> {
+        let (blob, bytes) = (blob.to_string(), from_size(bytes)?);
+        let sql = "INSERT INTO tombstones (digest, size, since) SELECT ?1, ?2, ?3
+             WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1) ON CONFLICT (digest) DO NOTHING";
+        self.db
+            .write(move |mut tx| {
+                let blob = blob.clone();
+                Box::pin(async move { Ok(tx.execute(sql, params![&blob, bytes, now.0]).await.map(|_| ())?) })
+            })
+            .await
+    }
+
     /// Whether the file may still be unlinked: nobody pushed its bytes again. The caller keeps pushes of the digest away
     /// from asking until [`Meta::bury`]. It is a write so that it is ordered after theirs.
     ///

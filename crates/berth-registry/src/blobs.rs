@@ -168,16 +168,29 @@ impl Registry {
         let content = verified.inline().cloned();
         // From the moment that the file may be one that was there before, nobody may unlink it until its row is there.
         let _hold = self.holds.take(&digest).await;
-        if content.is_none() {
+        let is_file = content.is_none();
+        if is_file {
             self.blobs.commit(verified).await?;
         }
         let upload = upload.map(ToString::to_string);
         let blob = NewBlob { digest: digest.clone(), size, content, upload };
         let change = access.change();
-        match self.meta.add_blob(access.repository(), blob, &change, self.lease()).await {
+        let added = self.meta.add_blob(access.repository(), blob, &change, self.lease()).await;
+        if added.is_err() && is_file {
+            self.abandon(&digest, size).await;
+        }
+        match added {
             Ok(nearly) => Ok(BlobReceipt { digest, size, warnings: warnings(&nearly) }),
             Err(MetaError::Renamed { to }) => Err(self.renamed(access, &to).await),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Leaves a file to the cleaning that no row names, since its row was refused.
+    async fn abandon(&self, digest: &Digest, size: u64) {
+        if let Err(error) = self.meta.abandon_file(digest, size, self.clock.earliest()).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(%digest, error, "a refused blob's file could not be queued for removal; it stays");
         }
     }
 

@@ -167,3 +167,28 @@ async fn a_blob_that_is_deleted_by_hand_is_free_after_one_cycle() {
     rig.registry.clean().await.unwrap();
     assert!(!is_file(&rig.file(&digest)));
 }
+
+/// A refused push once left its file on the disk for ever: the row was undone, and nothing knew of the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_refused_leaves_no_file() {
+    let rig = Rig::new().await;
+    let server = rig.registry.authorizer().administers(&Caller::anonymous(None)).unwrap();
+    rig.registry.set_quota(&server, "-", Some(1000)).await.unwrap();
+    let content = Bytes::from(vec![7; 100_000]);
+    let digest = Digest::sha256(&content);
+    let parts: Vec<Result<Bytes, BodyError>> = vec![Ok(content)];
+    let told = rig.registry.put_blob(&rig.may::<Push>().await, stream::iter(parts), &digest).await;
+    assert!(told.is_err());
+    rig.registry.clean().await.unwrap();
+    assert!(!is_file(&rig.file(&digest)));
+    // Bytes that another repository has are not touched by a refusal here.
+    rig.registry.set_quota(&server, "-", None).await.unwrap();
+    rig.push().await;
+    rig.registry.set_quota(&server, "other", Some(1000)).await.unwrap();
+    let parts: Vec<Result<Bytes, BodyError>> = vec![Ok(Bytes::from(vec![7; 100_000]))];
+    let name = "other/b".parse().unwrap();
+    let other = rig.registry.authorizer().authorize::<Push>(&Caller::anonymous(None), &name).await.unwrap();
+    rig.registry.put_blob(&other, stream::iter(parts), &digest).await.unwrap_err();
+    assert_eq!(rig.meta.tombstones(10).await.unwrap(), []);
+    assert!(rig.is_whole(&digest).await);
+}
