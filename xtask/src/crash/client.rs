@@ -11,13 +11,14 @@ use super::observe::{MANIFEST, sha256};
 use super::random::Random;
 use super::world::{Blob, Image, REPOSITORIES, Session, TAGS, World};
 
+mod stories;
 mod uploads;
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// Every kind of write; a run in which one was never acknowledged has proved nothing about it.
-pub(crate) const KINDS: [&str; 9] = [
+pub(crate) const KINDS: [&str; 16] = [
     "push small blob",
     "push large blob",
     "push blob in parts",
@@ -27,6 +28,13 @@ pub(crate) const KINDS: [&str; 9] = [
     "delete tag",
     "delete manifest",
     "delete blob",
+    "rename",
+    "delete repository",
+    "restore repository",
+    "empty the trash",
+    "restore tag",
+    "restore manifest",
+    "retention",
 ];
 
 /// One client; it is used by one thread.
@@ -63,7 +71,9 @@ impl Client<'_> {
             66..76 => self.retag(repository),
             76..84 => self.mount(repository),
             84..90 => self.delete_tag(repository),
-            90..94 => self.delete_manifest(repository),
+            90..93 => self.delete_manifest(repository),
+            // Only this workspace's own registry knows these.
+            93..97 if self.tag_parameters => self.tell_a_story(),
             _ => self.delete_blob(repository),
         }
         None

@@ -45,6 +45,8 @@ impl Program {
             command.env_remove(name);
         }
         command.current_dir(scratch);
+        // Cleaning all the time, of what was deleted by hand: everything else is promised for longer than a run.
+        command.env("BERTH_CLEAN_INTERVAL", "100ms");
         command.envs(self.sabotage.map(|name| ("BERTH_SABOTAGE", name)));
         Ok(command)
     }
