@@ -1,10 +1,12 @@
 //! Which tags the rules keep. Rules choose tags; what no tag holds any more goes through the trash like all else.
 
+use std::collections::BTreeMap;
+
 use berth_db::{Row, Tx, params};
 use berth_oci::{Digest, RepositoryName, Tag, VersionTag};
 
 use crate::preview::{self, Mode, Removal};
-use crate::repositories;
+use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, probe};
 use crate::rules::{Keep, Rule, RuleKind, Rules};
 use crate::tags::OpenTag;
@@ -250,13 +252,13 @@ async fn end_chosen(
 ) -> Result<Removal, MetaError> {
     let id = repositories::require(tx, repository).await?;
     let rules = Rules::of(tx, repository).await?;
+    let bounds = bounds(tx, id, &rules).await?;
     let mut open = Vec::new();
     for choice in chosen {
         let Verdict::Removed { why, rules: because } = &choice.verdict else { continue };
         let tag: Tag = choice.tag.parse().map_err(|_| MetaError::Damaged { what: "a tag" })?;
-        let still_so =
-            rules.forbids(&tag).is_none() && still_removed(tx, id.0, choice, because, &rules).await?;
-        if still_so {
+        let may_go = |rule: &i64| bounds.get(rule).is_some_and(|bound| choice.began_at.0 < *bound);
+        if rules.forbids(&tag).is_none() && because.iter().all(may_go) {
             let digest = choice.digest.to_string();
             open.push((OpenTag { id: choice.row, name: choice.tag.clone(), digest }, why.as_str()));
         }
@@ -269,26 +271,27 @@ async fn end_chosen(
     Ok(removal)
 }
 
-/// Whether the rules that let a tag go are still there, with as many newer tags as they keep. Between the choice and now
-/// somebody may have deleted those; doubt keeps this one until the next time.
-async fn still_removed(
+/// For each rule that keeps, the time before which a tag must have been set to go: so many as the rule keeps are newer.
+/// Between the choice and now somebody may have deleted those, or taken the rule back; doubt keeps a tag until the next
+/// time.
+async fn bounds(
     tx: &mut Tx<'_>,
-    repository: i64,
-    choice: &Choice,
-    because: &[i64],
+    repository: RepositoryId,
     rules: &Rules,
-) -> Result<bool, MetaError> {
-    for id in because {
-        let Some(rule) = rules.0.iter().find(|rule| rule.id == *id) else { return Ok(false) };
-        let RuleKind::Keep(keep) = &rule.kind else { return Ok(false) };
-        let Some(newest) = keep.newest else { continue };
-        let sql =
-            "SELECT 1 FROM tags WHERE repository_id = ?1 AND ended_at IS NULL AND began_at >= ?2 AND id <> ?3
-             ORDER BY began_at LIMIT 1 OFFSET ?4";
+) -> Result<BTreeMap<i64, i64>, MetaError> {
+    let mut bounds = BTreeMap::new();
+    for rule in &rules.0 {
+        let RuleKind::Keep(keep) = &rule.kind else { continue };
+        let Some(newest) = keep.newest else {
+            bounds.insert(rule.id, i64::MAX);
+            continue;
+        };
+        let sql = "SELECT began_at FROM tags WHERE repository_id = ?1 AND ended_at IS NULL
+             ORDER BY began_at DESC LIMIT 1 OFFSET ?2";
         let offset = i64::try_from(newest.saturating_sub(1)).unwrap_or(i64::MAX);
-        if tx.query_opt(sql, params![repository, choice.began_at.0, choice.row, offset]).await?.is_none() {
-            return Ok(false);
+        if let Some(row) = tx.query_opt(sql, params![repository.0, offset]).await? {
+            bounds.insert(rule.id, row.get(0)?);
         }
     }
-    Ok(true)
+    Ok(bounds)
 }

@@ -231,11 +231,13 @@ async fn list(
     items.sort_by(|a, b| (a.since, &a.digest).cmp(&(b.since, &b.digest)));
     items.truncate(limit.saturating_add(1));
     for item in &mut items {
-        let sql =
-            "SELECT DISTINCT name FROM tags WHERE repository_id = ?1 AND digest = ?2 AND ended_at IS NOT NULL
-             ORDER BY name LIMIT 5";
+        // Sorted here: asked for in order, the database would go through every tag there is.
+        let sql = "SELECT name FROM tags WHERE repository_id = ?1 AND digest = ?2 AND ended_at IS NOT NULL LIMIT 20";
         let rows = tx.query(sql, params![id.0, &item.digest.to_string()]).await?;
         item.tags = repositories::names(&rows)?;
+        item.tags.sort();
+        item.tags.dedup();
+        item.tags.truncate(5);
     }
     Ok(items)
 }
