@@ -23,8 +23,6 @@ pub struct Choice {
     pub digest: Digest,
     /// Since when.
     pub began_at: Timestamp,
-    /// When that was last used.
-    pub used_at: Timestamp,
     /// Kept or not.
     pub verdict: Verdict,
 }
@@ -116,22 +114,16 @@ async fn choose(
     if let Some(from) = from {
         chooser.resume(&from);
     }
-    // When something was used is looked up only where a rule asks for it.
-    let sql = if chooser.asks_for_use() {
-        "SELECT t.id, t.name, t.digest, t.began_at, t.began_why, COALESCE(p.used_at, t.began_at) FROM tags t
-         LEFT JOIN manifests m ON m.repository_id = t.repository_id AND m.digest = t.digest
-         LEFT JOIN pulls p ON p.manifest_id = m.id
-         WHERE t.repository_id = ?1 AND t.ended_at IS NULL AND (t.began_at, t.id) < (?2, ?3)
-         ORDER BY t.began_at DESC, t.id DESC LIMIT ?4"
-    } else {
-        "SELECT t.id, t.name, t.digest, t.began_at, t.began_why, t.began_at FROM tags t
-         WHERE t.repository_id = ?1 AND t.ended_at IS NULL AND (t.began_at, t.id) < (?2, ?3)
-         ORDER BY t.began_at DESC, t.id DESC LIMIT ?4"
-    };
+    let sql = "SELECT id, name, digest, began_at, began_why FROM tags
+         WHERE repository_id = ?1 AND ended_at IS NULL AND (began_at, id) < (?2, ?3)
+         ORDER BY began_at DESC, id DESC LIMIT ?4";
     let mut rows = tx.query(sql, params![id.0, began_at, row, probe(limit)]).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let choices = rows.iter().map(|row| chooser.choose(row)).collect::<Result<Vec<_>, _>>()?;
+    let mut choices = Vec::with_capacity(rows.len());
+    for row in &rows {
+        choices.push(chooser.choose(tx, id, row).await?);
+    }
     let next = choices.last().filter(|_| more).map(|last| chooser.cursor(last));
     Ok(ChoicePage { choices, next })
 }
@@ -162,53 +154,99 @@ impl Chooser {
         Cursor { began_at: last.began_at.0, row: last.row, ranks: self.ranks.clone() }
     }
 
-    fn asks_for_use(&self) -> bool {
-        self.rules.0.iter().any(|rule| matches!(&rule.kind, RuleKind::Keep(keep) if keep.pulled.is_some()))
-    }
-
-    fn choose(&mut self, row: &Row) -> Result<Choice, MetaError> {
+    /// Judges the next tag. When its image was used is looked up only where nothing else keeps it.
+    async fn choose(
+        &mut self,
+        tx: &mut Tx<'_>,
+        repository: RepositoryId,
+        row: &Row,
+    ) -> Result<Choice, MetaError> {
         let name: String = row.get(1)?;
         let tag: Tag = name.parse().map_err(|_| MetaError::Damaged { what: "a tag" })?;
-        let (began_at, used_at) = (Timestamp(row.get(3)?), Timestamp(row.get(5)?));
+        let (digest, began_at) = (digest(row, 2)?, Timestamp(row.get(3)?));
         // Also one that was set by hand once: it names what a version names.
         let followed = row.get::<Option<String>>(4)?.is_some() || VersionTag::is_floating_form(&tag);
         let floats = followed && self.rules.levels().is_some();
-        let verdict = self.verdict(&tag, began_at, used_at, floats);
-        Ok(Choice { row: row.get(0)?, tag: name, digest: digest(row, 2)?, began_at, used_at, verdict })
+        let verdict = match self.exempt(&tag, floats) {
+            Some(why) => Verdict::Kept(why),
+            None => {
+                let about = self.count(&tag);
+                let age = self.now.0 - began_at.0;
+                let verdict = self.judge(&about, age, i64::MAX);
+                if matches!(verdict, Verdict::Removed { .. }) && self.asks_for_use(&about) {
+                    let used = used_at(tx, repository, &digest).await?.unwrap_or(began_at);
+                    self.judge(&about, age, self.now.0 - used.0)
+                } else {
+                    verdict
+                }
+            }
+        };
+        Ok(Choice { row: row.get(0)?, tag: name, digest, began_at, verdict })
     }
 
-    fn verdict(&mut self, tag: &Tag, began_at: Timestamp, used_at: Timestamp, floats: bool) -> Verdict {
+    /// Why no rule is asked about a tag.
+    fn exempt(&self, tag: &Tag, floats: bool) -> Option<String> {
         if let Some(image) = tag.attached_to() {
-            return Verdict::Kept(format!("it belongs to {image} and goes with it"));
+            return Some(format!("it belongs to {image} and goes with it"));
         }
         if floats {
-            return Verdict::Kept("it follows versions by a rule".to_owned());
+            return Some("it follows versions by a rule".to_owned());
         }
-        if let Some(rule) = self.rules.forbids(tag) {
-            return Verdict::Kept(format!("rule {rule} makes it immutable"));
-        }
-        let (mut keeps, mut lets, mut ids) = (None, Vec::new(), Vec::new());
-        for rule in self.rules.0.iter().filter(|rule| rule.tags.matches(tag)) {
-            let RuleKind::Keep(keep) = &rule.kind else { continue };
-            let rank = self.ranks.iter_mut().find(|(id, _)| *id == rule.id);
-            let rank = rank.map_or(0, |(_, rank)| {
+        self.rules.forbids(tag).map(|rule| format!("rule {rule} makes it immutable"))
+    }
+
+    /// The rules that are about a tag, with its rank in each; it is counted.
+    fn count(&mut self, tag: &Tag) -> Vec<(usize, u64)> {
+        let mut about = Vec::new();
+        for (at, rule) in self.rules.0.iter().enumerate().filter(|(_, rule)| rule.tags.matches(tag)) {
+            if let Some((_, rank)) = self.ranks.iter_mut().find(|(id, _)| *id == rule.id) {
                 *rank += 1;
-                *rank
-            });
-            match keep.reason(rank, self.now.0 - began_at.0, self.now.0 - used_at.0) {
-                Some(reason) => keeps = keeps.or(Some(format!("rule {}: {reason}", rule.id))),
+                about.push((at, *rank));
+            }
+        }
+        about
+    }
+
+    fn keeps(&self, about: &[(usize, u64)]) -> impl Iterator<Item = (&Rule, &Keep, u64)> {
+        about.iter().filter_map(|(at, rank)| match &self.rules.0[*at].kind {
+            RuleKind::Keep(keep) => Some((&self.rules.0[*at], keep, *rank)),
+            _ => None,
+        })
+    }
+
+    fn asks_for_use(&self, about: &[(usize, u64)]) -> bool {
+        self.keeps(about).any(|(_, keep, _)| keep.pulled.is_some())
+    }
+
+    /// What the rules say of a tag that was set and used so many microseconds ago.
+    fn judge(&self, about: &[(usize, u64)], age: i64, unused: i64) -> Verdict {
+        let (mut lets, mut rules) = (Vec::new(), Vec::new());
+        for (rule, keep, rank) in self.keeps(about) {
+            match keep.reason(rank, age, unused) {
+                Some(reason) => return Verdict::Kept(format!("rule {}: {reason}", rule.id)),
                 None => {
                     lets.push(format!("rule {}: {}", rule.id, keep.words(rule)));
-                    ids.push(rule.id);
+                    rules.push(rule.id);
                 }
             }
         }
-        match keeps {
-            Some(why) => Verdict::Kept(why),
-            None if lets.is_empty() => Verdict::Kept("no rule is about it".to_owned()),
-            None => Verdict::Removed { why: lets.join("; "), rules: ids },
+        if rules.is_empty() {
+            return Verdict::Kept("no rule is about it".to_owned());
         }
+        Verdict::Removed { why: lets.join("; "), rules }
     }
+}
+
+/// When a manifest was last used or pushed.
+async fn used_at(
+    tx: &mut Tx<'_>,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<Option<Timestamp>, MetaError> {
+    let sql = "SELECT p.used_at FROM manifests m JOIN pulls p ON p.manifest_id = m.id
+         WHERE m.repository_id = ?1 AND m.digest = ?2";
+    let row = tx.query_opt(sql, params![repository.0, &digest.to_string()]).await?;
+    row.map(|row| Ok(Timestamp(row.get(0)?))).transpose()
 }
 
 impl Keep {

@@ -91,7 +91,7 @@ ALTER TABLE tags ADD COLUMN minor BIGINT;
 ALTER TABLE tags ADD COLUMN patch BIGINT;
 CREATE INDEX tags_version ON tags (repository_id, series, major, minor, patch)
     WHERE ended_at IS NULL AND series IS NOT NULL;
-CREATE INDEX tags_history ON tags (repository_id, name, began_at);
+CREATE INDEX tags_history ON tags (repository_id, name, id);
 CREATE INDEX tags_all ON tags (repository_id, id);
 CREATE INDEX tags_newest ON tags (repository_id, began_at) WHERE ended_at IS NULL;
 CREATE INDEX tags_ended ON tags (repository_id, digest, ended_at) WHERE ended_at IS NOT NULL;
