@@ -64,7 +64,7 @@ ALTER TABLE repositories ADD COLUMN deleted_by TEXT;
 ALTER TABLE repositories ADD COLUMN former_name KEY;
 CREATE INDEX repositories_deleted ON repositories (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX repositories_uncounted ON repositories (id) WHERE namespace_id IS NULL;
-CREATE INDEX repositories_namespace ON repositories (namespace_id);
+CREATE INDEX repositories_namespace ON repositories (namespace_id, name);
 ALTER TABLE repository_blobs ADD COLUMN review_at BIGINT;
 UPDATE repository_blobs SET review_at = lease_until;
 CREATE INDEX repository_blobs_review ON repository_blobs (review_at) WHERE review_at IS NOT NULL;

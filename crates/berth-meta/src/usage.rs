@@ -393,6 +393,33 @@ impl Meta {
         Ok(crate::Page::cut(rows.iter().map(read).collect::<Result<_, MetaError>>()?, limit))
     }
 
+    /// Repositories of a namespace after `after` in byte order, with what they use.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn repository_usages(
+        &self,
+        namespace: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<crate::Page<(String, Bytes)>, MetaError> {
+        let (namespace, after) = (namespace.to_owned(), after.to_owned());
+        let sql = "SELECT r.name, COALESCE(u.bytes, 0), COALESCE(u.own_bytes, 0) FROM namespaces n
+             JOIN repositories r ON r.namespace_id = n.id AND r.name > ?2 AND r.name < '~'
+             LEFT JOIN usage u ON u.kind = 'repository' AND u.id = r.id
+             WHERE n.name = ?1 ORDER BY r.name LIMIT ?3";
+        let probe = crate::rows::probe(limit);
+        let rows = self
+            .db
+            .read(move |mut tx| {
+                let (namespace, after) = (namespace.clone(), after.clone());
+                Box::pin(async move { tx.query(sql, params![&namespace, &after, probe]).await })
+            })
+            .await?;
+        let read = |row: &berth_db::Row| Ok((row.get(0)?, Bytes { all: size(row, 1)?, own: size(row, 2)? }));
+        Ok(crate::Page::cut(rows.iter().map(read).collect::<Result<_, MetaError>>()?, limit))
+    }
+
     /// The quotas that are set, in byte order of the namespaces.
     ///
     /// # Errors

@@ -95,13 +95,13 @@ impl Registry {
         Ok(self.meta.restore_manifest(access.repository(), digest, &access.change()).await?)
     }
 
-    /// Ends the trash time of everything of a repository now. Gives how many manifests and repositories.
+    /// Ends the trash time of everything of a repository now. Tells what goes.
     ///
     /// # Errors
     /// [`RegistryError::DeleteDisabled`].
-    pub async fn empty_trash(&self, access: &Access<Admin>) -> Result<u64, RegistryError> {
+    pub async fn empty_trash(&self, access: &Access<Admin>, mode: Mode) -> Result<Removal, RegistryError> {
         self.require_delete()?;
-        Ok(self.meta.empty_trash(access.repository(), &access.change()).await?)
+        Ok(self.meta.empty_trash(access.repository(), &access.change(), mode).await?)
     }
 
     /// Until when what was deleted at `since` can be had back.

@@ -1,10 +1,12 @@
 //! Who uses how many bytes, what could go, and what may be used.
 
-use berth_meta::{Bytes, Fullness, LargeBlob, NamespaceUsage, Page, TagWeight, Timestamp, UnusedTag};
+use berth_meta::{
+    Bytes, Fullness, LargeBlob, NO_NAMESPACE, NamespaceUsage, Page, TagWeight, Timestamp, UnusedTag,
+};
 use berth_oci::Reference;
 
 use crate::error::{place, size};
-use crate::{Access, Pull, Registry, RegistryError, ServerAccess};
+use crate::{Access, PatternAccess, Pull, Registry, RegistryError, ServerAccess};
 
 /// What a pusher is told of quotas that are nearly used up.
 pub(crate) fn warnings(nearly: &[Fullness]) -> Vec<String> {
@@ -70,6 +72,21 @@ impl Registry {
         limit: usize,
     ) -> Result<Page<NamespaceUsage>, RegistryError> {
         Ok(self.meta.namespace_usage(after, limit).await?)
+    }
+
+    /// Repositories of the namespace that a pattern `NAME/**` stands for, with what they use.
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn repository_usages(
+        &self,
+        access: &PatternAccess,
+        after: &str,
+        limit: usize,
+    ) -> Result<Page<(String, Bytes)>, RegistryError> {
+        let pattern = access.pattern.as_str();
+        let namespace = pattern.split_once('/').map_or(NO_NAMESPACE, |(namespace, _)| namespace);
+        Ok(self.meta.repository_usages(namespace, after, limit).await?)
     }
 
     /// The largest blobs.

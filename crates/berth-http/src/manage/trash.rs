@@ -51,7 +51,7 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, what: &str, bo
         ("trash", "GET") => manifests(call, name).await,
         ("trash", "DELETE") => {
             let access = call.registry.authorizer().authorize::<Admin>(call.caller, name).await?;
-            ok(&json!({ "emptied": call.registry.empty_trash(&access).await? }))
+            ok(&removal(&call.registry.empty_trash(&access, call.mode()).await?))
         }
         ("restore", "POST") => {
             let access = call.registry.authorizer().authorize::<Admin>(call.caller, name).await?;

@@ -23,6 +23,9 @@ pub(super) async fn answer(call: Call<'_>, rest: &[&str]) -> Done {
     if call.method() != "GET" {
         return Err(Problem::method_not_allowed());
     }
+    if let ["namespaces", namespace] = rest {
+        return within(call, place(namespace)?).await;
+    }
     let access = call.registry.authorizer().administers(call.caller)?;
     match rest {
         [] => {
@@ -54,6 +57,22 @@ pub(super) async fn answer(call: Call<'_>, rest: &[&str]) -> Done {
         }
         _ => Err(Problem::not_found()),
     }
+}
+
+/// Bytes of each repository of a namespace, for those who own it.
+async fn within(call: Call<'_>, namespace: &str) -> Done {
+    // One-part names belong to administrators, as does the pattern of all of them.
+    let pattern = if namespace == NO_NAMESPACE { "*".to_owned() } else { format!("{namespace}/**") };
+    let access = call.registry.authorizer().owns(call.caller, &parse(&pattern)?)?;
+    let after = call.query().get("after").map(std::borrow::Cow::into_owned).unwrap_or_default();
+    let page = call.registry.repository_usages(&access, &after, call.limit()?).await?;
+    let next = page.items.last().filter(|_| page.more).map(|(name, _)| name.clone());
+    let view = |(name, uses): &(String, Bytes)| {
+        let mut document = bytes(*uses);
+        document["name"] = name.as_str().into();
+        document
+    };
+    ok(&json!({ "repositories": page.items.iter().map(view).collect::<Vec<_>>(), "next": next }))
 }
 
 /// Bytes of a repository, of one of its images, or the tags that nobody used since a time.

@@ -69,6 +69,8 @@ async fn each_question_needs_its_right() {
         ("POST", inside("rename?dry_run=1"), dry, admin),
         ("GET", "usage".to_owned(), Value::Null, server),
         ("GET", "usage/largest".to_owned(), Value::Null, server),
+        ("GET", "usage/namespaces/acme".to_owned(), Value::Null, [401, 403, 403, 403, 200, 200]),
+        ("GET", "usage/namespaces/-".to_owned(), Value::Null, server),
         ("GET", "quotas".to_owned(), Value::Null, server),
         ("PUT", "quotas/acme".to_owned(), json!({ "bytes": 1 << 30 }), server),
         ("GET", "cleaning".to_owned(), Value::Null, server),

@@ -408,7 +408,12 @@ async fn the_trash_can_be_emptied_at_once() {
         let used = Use { pulls: 1, last_at: NOW.plus(HOUR * 2) };
         meta.add_uses(vec![((name("a"), child.clone()), used)]).await.unwrap();
         meta.remove_tag(&name("a"), &tag("1"), &later("bob", DAY), Mode::Real).await.unwrap();
-        assert_eq!(meta.empty_trash(&name("a"), &later("bob", DAY)).await.unwrap(), 2, "{}", test.engine);
+        let tried = meta.empty_trash(&name("a"), &later("bob", DAY), Mode::DryRun).await.unwrap();
+        clean(&meta, NOW.plus(DAY * 2), TRASH).await;
+        assert_eq!(number(&test, "SELECT COUNT(*) FROM manifests").await, 2, "a dry run empties nothing");
+        let done = meta.empty_trash(&name("a"), &later("bob", DAY), Mode::Real).await.unwrap();
+        assert_eq!(done, tried);
+        assert_eq!((done.n_manifests, done.freed, done.shared), (2, 5 + 6, 0), "{}", test.engine);
         clean(&meta, NOW.plus(DAY * 2), TRASH).await;
         assert_eq!(number(&test, "SELECT COUNT(*) FROM manifests").await, 0);
         assert_eq!(number(&test, "SELECT COUNT(*) FROM blobs").await, 0);
@@ -454,6 +459,10 @@ async fn sums_are_exact_and_know_what_is_shared() {
         let namespaces = meta.namespace_usage("", 10).await.unwrap().items;
         let told: Vec<_> = namespaces.iter().map(|entry| (entry.name.as_str(), entry.bytes)).collect();
         assert_eq!(told, [("acme", Sum { all: 13, own: 3 }), ("other", Sum { all: 10, own: 0 })]);
+        let within = meta.repository_usages("acme", "", 1).await.unwrap();
+        assert_eq!(within.items, [("acme/a".to_owned(), Sum { all: 13, own: 3 })]);
+        let rest = meta.repository_usages("acme", "acme/a", 1).await.unwrap();
+        assert_eq!((rest.items[0].0.as_str(), rest.more), ("acme/b", false));
         assert_sums_are_exact(&test).await;
         for from in ["acme/a", "acme/b"] {
             meta.remove_blob(&name(from), &base, &by("bob")).await.unwrap();

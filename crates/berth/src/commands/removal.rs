@@ -39,3 +39,20 @@ pub(crate) fn tell(removal: &Value, dry_run: bool) -> Result<(), Failure> {
     ))?;
     if dry_run { line("nothing was changed") } else { line("it can be restored until then") }
 }
+
+/// Tells what the trash gives up.
+pub(crate) fn tell_for_good(removal: &Value, dry_run: bool) -> Result<(), Failure> {
+    let number = |name: &str| removal[name].as_u64().unwrap_or_default();
+    let digests = removal["manifests"].as_array().into_iter().flatten();
+    for digest in digests.filter_map(Value::as_str) {
+        line(&format!("image {digest}"))?;
+    }
+    let (n, freed, shared) =
+        (number("manifest_count"), size(number("freed_bytes")), size(number("shared_bytes")));
+    line(&format!("{n} deleted images: {freed} for themselves, {shared} that other images have too"))?;
+    if dry_run {
+        line("nothing was changed")
+    } else {
+        line("they cannot be restored any more; the next cleaning frees them")
+    }
+}

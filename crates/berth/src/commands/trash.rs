@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{FolderArgs, Shown};
 use crate::client::Client;
+use crate::commands::removal;
 use crate::commands::tag::inside;
 use crate::failure::Failure;
 use crate::output::{field, json as print, line, rows, size, table, time};
@@ -33,6 +34,9 @@ pub(crate) struct ListTrashArgs {
 pub(crate) struct EmptyArgs {
     /// The repository, or the name that a deleted one had
     name: String,
+    /// Only say what would go, and how many bytes that would free
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     folder: FolderArgs,
 }
@@ -58,11 +62,9 @@ pub(crate) fn run(command: &TrashCommand) -> Result<(), Failure> {
         },
         TrashCommand::Empty(args) => {
             let name = Target::read(&args.name).name;
-            let done = Client::open(&args.folder, false)?.delete(&inside(&name, "trash"))?;
-            line(&format!(
-                "{} deleted images and repositories cannot be restored any more; the next cleaning frees them",
-                done["emptied"]
-            ))
+            let path = inside(&name, &format!("trash{}", removal::dry(args.dry_run)));
+            let done = Client::open(&args.folder, false)?.delete(&path)?;
+            removal::tell_for_good(&done, args.dry_run)
         }
     }
 }

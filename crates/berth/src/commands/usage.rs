@@ -16,11 +16,14 @@ use crate::target::Target;
 pub(crate) struct UsageArgs {
     /// A repository or one of its images; without it, everything by namespace
     image: Option<String>,
+    /// The repositories of a namespace (- for names of one part)
+    #[arg(long, value_name = "NAME", conflicts_with = "image")]
+    namespace: Option<String>,
     /// The largest layers
-    #[arg(long, conflicts_with_all = ["image", "unused"])]
+    #[arg(long, conflicts_with_all = ["image", "unused", "namespace"])]
     largest: bool,
-    /// Tags of the repository whose image nobody used for this time
-    #[arg(long, value_name = "TIME", value_parser = seconds, requires = "image")]
+    /// Tags whose image nobody used for this time: of a repository, or of all in a namespace
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
     unused: Option<u32>,
     #[command(flatten)]
     folder: FolderArgs,
@@ -60,12 +63,55 @@ pub(crate) struct RemoveArgs {
 /// Runs `berth usage`.
 pub(crate) fn run(args: &UsageArgs) -> Result<(), Failure> {
     let client = Client::open(&args.folder, false)?;
-    match (&args.image, args.unused) {
-        (None, _) if args.largest => largest(&client, &args.shown),
-        (None, _) => everything(&client, &args.shown),
-        (Some(image), Some(unused)) => unused_tags(&client, &Target::read(image).name, unused, &args.shown),
-        (Some(image), None) => one(&client, &Target::read(image), &args.shown),
+    match (&args.image, &args.namespace, args.unused) {
+        (Some(image), _, None) => one(&client, &Target::read(image), &args.shown),
+        (Some(image), _, Some(unused)) => {
+            unused_tags(&client, &[Target::read(image).name], unused, &args.shown)
+        }
+        (None, Some(namespace), None) => within(&client, namespace, &args.shown),
+        (None, Some(namespace), Some(unused)) => {
+            let found = repositories(&client, namespace)?;
+            let names: Vec<_> = found.iter().map(|repository| field(repository, "name")).collect();
+            unused_tags(&client, &names, unused, &args.shown)
+        }
+        (None, None, Some(_)) => {
+            Err(Failure::usage("of which repository?")
+                .hint("name one, or say --namespace NAME for all in it"))
+        }
+        (None, None, None) if args.largest => largest(&client, &args.shown),
+        (None, None, None) => everything(&client, &args.shown),
     }
+}
+
+fn repositories(client: &Client, namespace: &str) -> Result<Vec<Value>, Failure> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = query(&[("after", after), ("limit", Some("1000".to_owned()))]);
+        let page = client.get(&format!("usage/namespaces/{}{page}", encoded(namespace)))?;
+        all.extend(page["repositories"].as_array().cloned().unwrap_or_default());
+        after = page["next"].as_str().map(str::to_owned);
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+fn within(client: &Client, namespace: &str, shown: &Shown) -> Result<(), Failure> {
+    let mut found = repositories(client, namespace)?;
+    found.sort_by_key(|repository| std::cmp::Reverse(repository["bytes"].as_u64()));
+    let found = json!({ "repositories": found });
+    if shown.json {
+        return print(&found);
+    }
+    let row = |entry: &Value| {
+        vec![
+            field(entry, "name"),
+            number(entry, "bytes"),
+            number(entry, "own_bytes"),
+            number(entry, "shared_bytes"),
+        ]
+    };
+    table(&["REPOSITORY", "USES", "OWN", "SHARED"], &rows(&found["repositories"], row))
 }
 
 fn number(document: &Value, name: &str) -> String {
@@ -124,28 +170,33 @@ fn one(client: &Client, target: &Target, shown: &Shown) -> Result<(), Failure> {
     Ok(())
 }
 
-fn unused_tags(client: &Client, name: &str, unused: u32, shown: &Shown) -> Result<(), Failure> {
-    let unused = unused.to_string();
-    let (mut tags, mut after) = (Vec::new(), None);
-    loop {
-        let page = query(&[
-            ("unused_seconds", Some(unused.clone())),
-            ("after", after),
-            ("limit", Some("1000".to_owned())),
-        ]);
-        let page = client.get(&inside(name, &format!("usage{page}")))?;
-        tags.extend(page["tags"].as_array().cloned().unwrap_or_default());
-        after = page["next"].as_str().map(str::to_owned);
-        if after.is_none() {
-            break;
+fn unused_tags(client: &Client, names: &[String], unused: u32, shown: &Shown) -> Result<(), Failure> {
+    let mut tags = Vec::new();
+    for name in names {
+        let mut after = None;
+        loop {
+            let limits = [("unused_seconds", Some(unused.to_string())), ("limit", Some("1000".to_owned()))];
+            let page = query(&[limits.as_slice(), &[("after", after)]].concat());
+            let page = client.get(&inside(name, &format!("usage{page}")))?;
+            for tag in page["tags"].as_array().into_iter().flatten() {
+                let mut tag = tag.clone();
+                tag["repository"] = name.as_str().into();
+                tags.push(tag);
+            }
+            after = page["next"].as_str().map(str::to_owned);
+            if after.is_none() {
+                break;
+            }
         }
     }
     let found = json!({ "tags": tags });
     if shown.json {
         return print(&found);
     }
-    let row = |tag: &Value| vec![field(tag, "tag"), short(tag, "digest"), time(tag, "used_at")];
-    table(&["TAG", "NAMES", "LAST USED"], &rows(&found["tags"], row))
+    let row = |tag: &Value| {
+        vec![field(tag, "repository"), field(tag, "tag"), short(tag, "digest"), time(tag, "used_at")]
+    };
+    table(&["REPOSITORY", "TAG", "NAMES", "LAST USED"], &rows(&found["tags"], row))
 }
 
 /// Runs `berth quota …`.
