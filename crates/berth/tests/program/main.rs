@@ -5,6 +5,7 @@ mod client;
 mod configuration;
 mod ending;
 mod help;
+mod life;
 mod server;
 mod serving;
 mod start;
