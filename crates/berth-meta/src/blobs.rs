@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::recent;
 use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, from_size, size};
-use crate::{Change, Fullness, Meta, MetaError, Timestamp, usage};
+use crate::{Change, Fullness, Meta, MetaError, Timestamp, quotas, usage};
 
 /// A blob as a repository has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl Meta {
                     if let Some(upload) = &blob.upload {
                         tx.execute("DELETE FROM uploads WHERE id = ?1", params![upload]).await?;
                     }
-                    if is_new { usage::within_quota(&mut tx, &repository).await } else { Ok(Vec::new()) }
+                    if is_new { quotas::within_quota(&mut tx, &repository).await } else { Ok(Vec::new()) }
                 })
             })
             .await
@@ -163,7 +163,7 @@ impl Meta {
                     };
                     let id = repositories::find_or_make(&mut tx, &into, &change).await?;
                     if join(&mut tx, id, row.get(0)?, row.get(1)?, change.at, lease_until).await? {
-                        usage::within_quota(&mut tx, &into).await?;
+                        quotas::within_quota(&mut tx, &into).await?;
                     }
                     change.tell(&mut tx, "blob.mount", &into, &digest, from.as_str()).await?;
                     Ok(Some(size(&row, 1)?))

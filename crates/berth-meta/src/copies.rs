@@ -8,7 +8,7 @@ use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use crate::preview::{self, Mode};
 use crate::repositories::{self, RepositoryId};
 use crate::rules::Rules;
-use crate::{Change, Fullness, Meta, MetaError, TagMove, Timestamp, blobs, life, tags, trash, usage};
+use crate::{Change, Fullness, Meta, MetaError, TagMove, Timestamp, blobs, life, quotas, tags, trash, usage};
 
 /// Manifests that one copy takes along at most.
 const MOST: usize = 2000;
@@ -95,7 +95,7 @@ async fn run(
     for copied in copies {
         life::settle_pushed(tx, into, copied, change.at).await?;
     }
-    let nearly_full = usage::within_quota(tx, &copy.into).await?;
+    let nearly_full = quotas::within_quota(tx, &copy.into).await?;
     let names = moves.iter().chain(&floated).map(|moved| moved.tag.as_str()).collect::<Vec<_>>().join(", ");
     let detail = format!("from {}: {names}", copy.from);
     change.tell(tx, "manifest.copy", &copy.into, &digest, &detail).await?;

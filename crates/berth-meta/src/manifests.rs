@@ -10,7 +10,7 @@ use crate::recent;
 use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, from_size, size};
 use crate::rules::Rules;
-use crate::{Change, Fullness, Meta, MetaError, TagMove, life, tags, trash, usage};
+use crate::{Change, Fullness, Meta, MetaError, TagMove, life, quotas, tags, trash, usage};
 
 /// A stored manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,7 +246,7 @@ async fn store(tx: &mut Tx<'_>, put: &PutManifest) -> Result<PutDone, MetaError>
         life::settle_pushed(tx, repository, id, put.change.at).await?;
     }
     let nearly_full =
-        if known.is_none() { usage::within_quota(tx, &put.repository).await? } else { Vec::new() };
+        if known.is_none() { quotas::within_quota(tx, &put.repository).await? } else { Vec::new() };
     if known.is_none() || !moves.is_empty() {
         let tags =
             moves.iter().chain(&floated).map(|moved| moved.tag.as_str()).collect::<Vec<_>>().join(", ");

@@ -6,7 +6,7 @@ use berth_oci::{RepositoryName, Tag};
 use crate::recent;
 use crate::rows::probe;
 use crate::rules::{RuleKind, Rules};
-use crate::{Change, Meta, MetaError, Page, Timestamp, renames, usage};
+use crate::{Change, Meta, MetaError, Page, Timestamp, quotas, renames, usage};
 
 /// Row number of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -262,7 +262,7 @@ pub(crate) async fn take_name(
     tx.execute(sql, params![name.as_str(), to, id.0]).await?;
     if from != to {
         usage::moved(tx, id, from, to).await?;
-        usage::within_quota(tx, name).await?;
+        quotas::within_quota(tx, name).await?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Who uses how many bytes: sums that change in the transaction of what they count, and the quotas that rest on them.
+//! Who uses how many bytes: sums that change in the transaction of what they count.
 //!
 //! A blob counts once in a repository, once in a namespace and once in total, however often it is named. *Own* bytes are
 //! those that nothing outside has as well: what would go with the repository or the namespace. What is in the trash
@@ -17,9 +17,6 @@ pub const NO_NAMESPACE: &str = "-";
 pub const TOTAL: &str = "*";
 /// Rows that the total is spread over.
 const SHARDS: i64 = 16;
-/// Percent of a quota from which on pushes are told of it.
-const NEARLY: u64 = 80;
-
 /// The namespace of a repository: the first part of its name.
 pub fn namespace_of(name: &RepositoryName) -> &str {
     name.as_str().split_once('/').map_or(NO_NAMESPACE, |(first, _)| first)
@@ -32,24 +29,6 @@ pub struct Bytes {
     pub all: u64,
     /// Those that nothing else has as well.
     pub own: u64,
-}
-
-/// How much of a quota is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fullness {
-    /// The namespace, or [`TOTAL`].
-    pub namespace: String,
-    /// Bytes used.
-    pub used: u64,
-    /// Bytes allowed.
-    pub quota: u64,
-}
-
-impl Fullness {
-    /// Whole percent, rounded down.
-    pub fn percent(&self) -> u64 {
-        self.used.saturating_mul(100).checked_div(self.quota).unwrap_or(100)
-    }
 }
 
 /// A namespace with what it uses.
@@ -274,12 +253,7 @@ async fn read_total(tx: &mut Tx<'_>) -> Result<u64, MetaError> {
     size(&tx.query_one(sql, &[]).await?, 0)
 }
 
-async fn quota(tx: &mut Tx<'_>, namespace: &str) -> Result<Option<u64>, MetaError> {
-    let sql = "SELECT bytes FROM quotas WHERE namespace = ?1";
-    tx.query_opt(sql, params![namespace]).await?.map(|row| size(&row, 0)).transpose()
-}
-
-async fn used(tx: &mut Tx<'_>, namespace: &str) -> Result<u64, MetaError> {
+pub(crate) async fn used(tx: &mut Tx<'_>, namespace: &str) -> Result<u64, MetaError> {
     if namespace == TOTAL {
         return read_total(tx).await;
     }
@@ -290,51 +264,7 @@ async fn used(tx: &mut Tx<'_>, namespace: &str) -> Result<u64, MetaError> {
     }
 }
 
-/// Refuses a transaction that put more into a namespace than its quota or that of everything allows. Gives the quotas
-/// that are nearly used up.
-///
-/// Called after the change and before the commit, so there is no moment at which the sum is wrong or over.
-pub(crate) async fn within_quota(tx: &mut Tx<'_>, name: &RepositoryName) -> Result<Vec<Fullness>, MetaError> {
-    let mut nearly = Vec::new();
-    for namespace in [namespace_of(name), TOTAL] {
-        let Some(quota) = quota(tx, namespace).await? else { continue };
-        let fullness = Fullness { namespace: namespace.to_owned(), used: used(tx, namespace).await?, quota };
-        if fullness.used > quota {
-            return Err(MetaError::QuotaExceeded(fullness));
-        }
-        if fullness.percent() >= NEARLY {
-            nearly.push(fullness);
-        }
-    }
-    Ok(nearly)
-}
-
 impl Meta {
-    /// Whether `more` bytes fit into the quotas of a repository's namespace, for a refusal before they are sent. What is
-    /// decided is decided again when they are stored.
-    ///
-    /// # Errors
-    /// [`MetaError::QuotaExceeded`], with the use that there would be.
-    pub async fn has_room(&self, name: &RepositoryName, more: u64) -> Result<(), MetaError> {
-        let name = name.clone();
-        self.db
-            .read(move |mut tx| {
-                let name = name.clone();
-                Box::pin(async move {
-                    for namespace in [namespace_of(&name), TOTAL] {
-                        let Some(quota) = quota(&mut tx, namespace).await? else { continue };
-                        let used = used(&mut tx, namespace).await?.saturating_add(more);
-                        if used > quota {
-                            let namespace = namespace.to_owned();
-                            return Err(MetaError::QuotaExceeded(Fullness { namespace, used, quota }));
-                        }
-                    }
-                    Ok(())
-                })
-            })
-            .await
-    }
-
     /// Bytes in all: each blob once, and all manifests.
     ///
     /// # Errors
@@ -418,63 +348,5 @@ impl Meta {
             .await?;
         let read = |row: &berth_db::Row| Ok((row.get(0)?, Bytes { all: size(row, 1)?, own: size(row, 2)? }));
         Ok(crate::Page::cut(rows.iter().map(read).collect::<Result<_, MetaError>>()?, limit))
-    }
-
-    /// The quotas that are set, in byte order of the namespaces.
-    ///
-    /// # Errors
-    /// [`MetaError::Db`].
-    pub async fn quotas(&self) -> Result<Vec<Fullness>, MetaError> {
-        self.db
-            .read(|mut tx| {
-                Box::pin(async move {
-                    let rows =
-                        tx.query("SELECT namespace, bytes FROM quotas ORDER BY namespace", &[]).await?;
-                    let mut quotas = Vec::with_capacity(rows.len());
-                    for row in rows {
-                        let namespace: String = row.get(0)?;
-                        let used = used(&mut tx, &namespace).await?;
-                        quotas.push(Fullness { namespace, used, quota: size(&row, 1)? });
-                    }
-                    Ok(quotas)
-                })
-            })
-            .await
-    }
-
-    /// Sets the quota of a namespace, or of everything ([`TOTAL`]); `None` takes it away.
-    ///
-    /// # Errors
-    /// [`MetaError::QuotaTooSmall`] if more is used already.
-    pub async fn set_quota(
-        &self,
-        namespace: &str,
-        quota: Option<u64>,
-        change: &crate::Change,
-    ) -> Result<Fullness, MetaError> {
-        let (namespace, change) = (namespace.to_owned(), change.clone());
-        self.db
-            .write(move |mut tx| {
-                let (namespace, change) = (namespace.clone(), change.clone());
-                Box::pin(async move {
-                    let used = used(&mut tx, &namespace).await?;
-                    let Some(quota) = quota else {
-                        tx.execute("DELETE FROM quotas WHERE namespace = ?1", params![&namespace]).await?;
-                        change.tell_anywhere(&mut tx, "quota.remove", &namespace, "").await?;
-                        return Ok(Fullness { namespace, used, quota: u64::MAX });
-                    };
-                    let fullness = Fullness { namespace, used, quota };
-                    if used > quota {
-                        return Err(MetaError::QuotaTooSmall(fullness));
-                    }
-                    let sql = "INSERT INTO quotas (namespace, bytes) VALUES (?1, ?2)
-                         ON CONFLICT (namespace) DO UPDATE SET bytes = excluded.bytes";
-                    tx.execute(sql, params![&fullness.namespace, crate::rows::from_size(quota)?]).await?;
-                    let detail = quota.to_string();
-                    change.tell_anywhere(&mut tx, "quota.set", &fullness.namespace, &detail).await?;
-                    Ok(fullness)
-                })
-            })
-            .await
     }
 }
