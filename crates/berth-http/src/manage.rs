@@ -16,8 +16,12 @@ mod trash;
 mod usage;
 mod users;
 
+use std::pin::Pin;
+
 use berth_auth::Accounts;
-use berth_registry::{Body, Caller, Mode, Registry};
+use berth_registry::{Body, BodyError, Caller, Mode, Registry};
+use bytes::Bytes;
+use futures_core::Stream;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use http::{Method, StatusCode};
@@ -33,6 +37,9 @@ use crate::query::Form;
 use crate::rfc3339;
 use crate::server::RouteKind;
 use problem::Problem;
+
+/// A body of whatever kind: each handler is compiled once.
+type Payload = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
 /// The longest body, in bytes: a README with its quotes.
 const LONGEST: usize = 1024 * 1024;
@@ -63,7 +70,7 @@ pub(crate) async fn answer(
     let call = Call { registry, accounts, caller, origin, head };
     let done = match call.refuse_foreign_page() {
         Err(problem) => Err(problem),
-        Ok(()) => dispatch(call, body).await,
+        Ok(()) => dispatch(call, Box::pin(body)).await,
     };
     let done = done.unwrap_or_else(|problem| problem.for_caller(caller).into_answer());
     let mut answer = done.with(CACHE_CONTROL, NO_STORE);
@@ -76,7 +83,7 @@ pub(crate) fn refused(error: ApiError) -> Answer {
     Problem::from(error).into_answer()
 }
 
-async fn dispatch(call: Call<'_>, body: impl Body) -> Done {
+async fn dispatch(call: Call<'_>, body: Payload) -> Done {
     let path = call.head.uri.path().strip_prefix("/api/v1/").unwrap_or_default();
     if let Some(name) = path.strip_prefix("repositories/") {
         return repositories::answer(call, name, body).await;
@@ -140,7 +147,7 @@ impl<'a> Call<'a> {
 }
 
 /// Reads a JSON body; a field that is not known is an error, so that nobody believes it had an effect.
-async fn read<T: DeserializeOwned>(body: impl Body) -> Result<T, Problem> {
+async fn read<T: DeserializeOwned>(body: Payload) -> Result<T, Problem> {
     let bytes = body::bytes(body, LONGEST).await?;
     let bytes = if bytes.is_empty() { b"{}".as_slice().into() } else { bytes };
     serde_json::from_slice(&bytes).map_err(|error| {

@@ -1,6 +1,8 @@
 //! Who may do what: the proof that a verb asks for, and the only place that makes one.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use berth_auth::{Accounts, Action, Actions, Missing, Verdict, Visibility};
 use berth_meta::{Change, Meta, Timestamp};
@@ -163,6 +165,8 @@ impl Refusal {
 #[derive(Clone)]
 pub struct Authorizer {
     rule: Rule,
+    /// Decisions about repositories so far: how busy the registry is.
+    decisions: Arc<AtomicU64>,
 }
 
 #[derive(Clone)]
@@ -185,12 +189,17 @@ pub enum WithoutAccounts {
 impl Authorizer {
     /// A registry that never asks, for tests and measurements.
     pub fn open() -> Authorizer {
-        Authorizer { rule: Rule::Open }
+        Authorizer { rule: Rule::Open, decisions: Arc::default() }
     }
 
     /// A registry with accounts, as soon as there is one.
     pub fn new(accounts: Accounts, meta: Meta, without: WithoutAccounts) -> Authorizer {
-        Authorizer { rule: Rule::Accounts { accounts, meta, without } }
+        Authorizer { rule: Rule::Accounts { accounts, meta, without }, decisions: Arc::default() }
+    }
+
+    /// Decisions about repositories since the server began: each request to one takes one.
+    pub(crate) fn decisions(&self) -> u64 {
+        self.decisions.load(Ordering::Relaxed)
     }
 
     /// Whether one has to say who he is: there are accounts.
@@ -213,6 +222,7 @@ impl Authorizer {
         caller: &Caller,
         repository: &RepositoryName,
     ) -> Result<Access<R>, RegistryError> {
+        self.decisions.fetch_add(1, Ordering::Relaxed);
         if R::ACTION == Action::Pull
             && let Some(renamed) = self.follow(caller, repository).await?
         {

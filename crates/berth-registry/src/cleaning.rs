@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use berth_meta::{Cleaned, CleaningState, Horizon, Tombstone};
 use futures_util::{StreamExt, stream};
 
-use crate::{Registry, RegistryError, ServerAccess};
+use crate::{Authorizer, Registry, RegistryError, ServerAccess};
 
 /// Time between two rounds of the rules that keep tags.
 const RETENTION_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -16,8 +16,12 @@ const SHORTEST: Duration = Duration::from_millis(50);
 const UNLINKED_AT_ONCE: usize = 8;
 /// Files that are unlinked before the list is read again.
 const TOMBSTONES: usize = 200;
-/// After a step the cleaning rests so many times as long as the step took: others come first.
+/// After a step the cleaning rests so many times as long as the step took.
 const REST: u32 = 3;
+/// The same while others are busy: they come first.
+const LONG_REST: u32 = 30;
+/// Requests in a second from which on others are busy.
+const BUSY: f64 = 100.0;
 
 /// What the cleaning has done since the server began, and the lock that lets one cycle run at a time.
 #[derive(Debug, Default)]
@@ -128,14 +132,19 @@ impl Registry {
         let now = self.clock.earliest();
         let horizon = Horizon { now, trash: now.minus(self.policy.trash) };
         let (meta, mut cycle) = (&self.meta, Cycle::default());
-        let purged = cycle.repeat(|| meta.purge_repositories(horizon)).await?;
+        let mut pace = Pace {
+            authorizer: &self.authorizer,
+            decisions: self.authorizer.decisions(),
+            since: Instant::now(),
+        };
+        let purged = cycle.repeat(&mut pace, || meta.purge_repositories(horizon)).await?;
         cycle.note_manifests(purged);
-        let purged = cycle.repeat(|| meta.purge_manifests(horizon)).await?;
+        let purged = cycle.repeat(&mut pace, || meta.purge_manifests(horizon)).await?;
         cycle.note_manifests(purged);
         // What the purging queued was queued at this very time.
-        let left = cycle.repeat(|| meta.review_memberships(horizon)).await?;
+        let left = cycle.repeat(&mut pace, || meta.review_memberships(horizon)).await?;
         cycle.memberships += left.removed;
-        let doomed = cycle.repeat(|| meta.doom_blobs(horizon)).await?;
+        let doomed = cycle.repeat(&mut pace, || meta.doom_blobs(horizon)).await?;
         cycle.bytes += doomed.bytes;
         let (files, bytes) = self.unlink().await?;
         // What was doomed without a file is free already; what has one is counted when it is unlinked.
@@ -198,6 +207,22 @@ impl Registry {
     }
 }
 
+/// How long to rest between steps, by how much others ask.
+struct Pace<'a> {
+    authorizer: &'a Authorizer,
+    decisions: u64,
+    since: Instant,
+}
+
+impl Pace<'_> {
+    async fn rest(&mut self, took: Duration) {
+        let (decisions, elapsed) = (self.authorizer.decisions(), self.since.elapsed());
+        let rate = decisions.saturating_sub(self.decisions) as f64 / elapsed.as_secs_f64().max(0.001);
+        (self.decisions, self.since) = (decisions, Instant::now());
+        tokio::time::sleep(took * if rate > BUSY { LONG_REST } else { REST }).await;
+    }
+}
+
 impl Cycle {
     fn note_manifests(&mut self, purged: Cleaned) {
         self.manifests += purged.removed;
@@ -205,7 +230,11 @@ impl Cycle {
     }
 
     /// Repeats a step until nothing is due, with a rest after each.
-    async fn repeat<F, E>(&mut self, step: impl Fn() -> F) -> Result<Cleaned, RegistryError>
+    async fn repeat<F, E>(
+        &mut self,
+        pace: &mut Pace<'_>,
+        step: impl Fn() -> F,
+    ) -> Result<Cleaned, RegistryError>
     where
         F: Future<Output = Result<Cleaned, E>>,
         RegistryError: From<E>,
@@ -222,7 +251,7 @@ impl Cycle {
             if done.looked_at == 0 {
                 return Ok(sum);
             }
-            tokio::time::sleep(done.took * REST).await;
+            pace.rest(done.took).await;
         }
     }
 }

@@ -1,13 +1,12 @@
 //! `/api/v1/teams` and `/api/v1/robots`.
 
 use berth_auth::{AccountName, Role, TeamView, Visibility};
-use berth_registry::Body;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, created, gone, ok, parse, read, users};
+use super::{Call, Done, Payload, created, gone, ok, parse, read, users};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +26,7 @@ struct Member {
     role: String,
 }
 
-pub(super) async fn answer(call: Call<'_>, segments: &[&str], body: impl Body) -> Done {
+pub(super) async fn answer(call: Call<'_>, segments: &[&str], body: Payload) -> Done {
     match (segments, call.method()) {
         (["teams", rest @ ..], method) => teams(call, rest, method, body).await,
         (["robots"], "GET") => {
@@ -49,7 +48,7 @@ pub(super) async fn answer(call: Call<'_>, segments: &[&str], body: impl Body) -
     }
 }
 
-async fn teams(call: Call<'_>, rest: &[&str], method: &str, body: impl Body) -> Done {
+async fn teams(call: Call<'_>, rest: &[&str], method: &str, body: Payload) -> Done {
     let (accounts, by) = (call.accounts, call.caller);
     match (rest, method) {
         ([], "GET") => {

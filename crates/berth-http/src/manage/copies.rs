@@ -1,12 +1,12 @@
 //! `/api/v1/copies`: images from one repository into another, without moving bytes.
 
 use berth_oci::{Reference, RepositoryName};
-use berth_registry::{Body, CopyRequest, Pull, Push, TagMove};
+use berth_registry::{CopyRequest, Pull, Push, TagMove};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::problem::Problem;
-use super::{Call, Done, ok, parse, read};
+use super::{Call, Done, Payload, ok, parse, read};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +24,7 @@ fn yes() -> bool {
     true
 }
 
-pub(super) async fn answer(call: Call<'_>, body: impl Body) -> Done {
+pub(super) async fn answer(call: Call<'_>, body: Payload) -> Done {
     if call.method() != "POST" {
         return Err(Problem::method_not_allowed());
     }

@@ -2,13 +2,12 @@
 
 use berth_auth::{Action, GrantId, GrantView, NewGrant, Verdict};
 use berth_oci::RepositoryName;
-use berth_registry::Body;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, created, gone, ok, parse, read};
+use super::{Call, Done, Payload, created, gone, ok, parse, read};
 use crate::rfc3339;
 
 #[derive(Deserialize)]
@@ -21,7 +20,7 @@ struct New {
     wide: bool,
 }
 
-pub(super) async fn answer(call: Call<'_>, segments: &[&str], body: impl Body) -> Done {
+pub(super) async fn answer(call: Call<'_>, segments: &[&str], body: Payload) -> Done {
     match (segments, call.method()) {
         (["grants"], "GET") => {
             let grants = call.accounts.grants(call.caller).await?;

@@ -1,13 +1,13 @@
 //! `/api/v1/repositories/NAME/-/…`: tags with their past, manifests, and why they are there or not.
 
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
-use berth_registry::{Body, Delete, Hold, Past, Pull, Push, TagPast, Timestamp, Verdict, WhyKept};
+use berth_registry::{Delete, Hold, Past, Pull, Push, TagPast, Timestamp, Verdict, WhyKept};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, ok, parse, read, rules, time, trash};
+use super::{Call, Done, Payload, ok, parse, read, rules, time, trash};
 use crate::rfc3339;
 
 /// What a tag shall name: what it named before, at a time, or a digest.
@@ -18,7 +18,7 @@ struct Back {
     digest: Option<String>,
 }
 
-pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, rest: &[&str], body: impl Body) -> Done {
+pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, rest: &[&str], body: Payload) -> Done {
     match (rest, call.method()) {
         (["tags"], "GET") => list(call, name).await,
         (["tags", tag], "GET") => at(call, name, &parse(tag)?).await,
@@ -62,7 +62,7 @@ async fn history(call: Call<'_>, name: &RepositoryName, tag: Option<&Tag>) -> Do
     ok(&json!({ "history": page.items.iter().map(view).collect::<Vec<_>>(), "next": next }))
 }
 
-async fn roll_back(call: Call<'_>, name: &RepositoryName, tag: &Tag, body: impl Body) -> Done {
+async fn roll_back(call: Call<'_>, name: &RepositoryName, tag: &Tag, body: Payload) -> Done {
     let access = call.registry.authorizer().authorize::<Push>(call.caller, name).await?;
     let back: Back = read(body).await?;
     let to = match (back.at, back.digest) {

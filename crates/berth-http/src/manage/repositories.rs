@@ -3,12 +3,12 @@
 
 use berth_auth::Visibility;
 use berth_oci::RepositoryName;
-use berth_registry::{Admin, Body, Pull, RepositoryChange, RepositoryRow};
+use berth_registry::{Admin, Pull, RepositoryChange, RepositoryRow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, decoded, images, ok, parse, read, rules, trash, usage};
+use super::{Call, Done, Payload, decoded, images, ok, parse, read, rules, trash, usage};
 use crate::rfc3339;
 
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ struct Change {
     readme: Option<String>,
 }
 
-pub(super) async fn answer(call: Call<'_>, name: &str, body: impl Body) -> Done {
+pub(super) async fn answer(call: Call<'_>, name: &str, body: Payload) -> Done {
     if let Some((name, rest)) = name.split_once("/-/") {
         let name: RepositoryName = parse(&decoded(name))?;
         let segments: Vec<_> = rest.split('/').map(decoded).collect();
@@ -52,7 +52,7 @@ pub(super) async fn answer(call: Call<'_>, name: &str, body: impl Body) -> Done 
     }
 }
 
-async fn inside(call: Call<'_>, name: &RepositoryName, rest: &[&str], body: impl Body) -> Done {
+async fn inside(call: Call<'_>, name: &RepositoryName, rest: &[&str], body: Payload) -> Done {
     match rest {
         ["tags", ..] | ["history"] | ["manifests", ..] | ["why-kept" | "why-deleted", _] => {
             images::answer(call, name, rest, body).await

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use berth_oci::RepositoryName;
-use berth_registry::{Body, Choice, Delete, Keep, NewRule, Pull, Rule, RuleKind, Verdict};
+use berth_registry::{Choice, Delete, Keep, NewRule, Pull, Rule, RuleKind, Verdict};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, created, gone, ok, parse, read, trash};
+use super::{Call, Done, Payload, created, gone, ok, parse, read, trash};
 use crate::rfc3339;
 
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ struct New {
     wide: bool,
 }
 
-pub(super) async fn answer(call: Call<'_>, rest: &[&str], body: impl Body) -> Done {
+pub(super) async fn answer(call: Call<'_>, rest: &[&str], body: Payload) -> Done {
     let authorizer = call.registry.authorizer();
     match (rest, call.method()) {
         ([], "GET") => {

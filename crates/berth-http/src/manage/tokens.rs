@@ -3,13 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use berth_auth::{NewToken, TokenId, TokenView};
-use berth_registry::Body;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, created, gone, ok, parse, read};
+use super::{Call, Done, Payload, created, gone, ok, parse, read};
 use crate::rfc3339;
 
 #[derive(Deserialize)]
@@ -26,7 +25,7 @@ struct New {
     sources: Vec<String>,
 }
 
-pub(super) async fn answer(call: Call<'_>, rest: &[&str], body: impl Body) -> Done {
+pub(super) async fn answer(call: Call<'_>, rest: &[&str], body: Payload) -> Done {
     match (rest, call.method()) {
         ([], "GET") => {
             let account = call.query().get("account").map(|name| parse(&name)).transpose()?;

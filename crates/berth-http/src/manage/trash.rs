@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use berth_oci::{Digest, RepositoryName};
-use berth_registry::{Admin, Body, Delete, Removal, RenameRequest};
+use berth_registry::{Admin, Delete, Removal, RenameRequest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, ok, parse, read};
+use super::{Call, Done, Payload, ok, parse, read};
 use crate::rfc3339;
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ pub(super) async fn list(call: Call<'_>) -> Done {
     ok(&json!({ "repositories": deleted.iter().map(view).collect::<Vec<_>>() }))
 }
 
-pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, what: &str, body: impl Body) -> Done {
+pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, what: &str, body: Payload) -> Done {
     match (what, call.method()) {
         ("trash", "GET") => manifests(call, name).await,
         ("trash", "DELETE") => {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use berth_oci::{Reference, RepositoryName};
-use berth_registry::{Body, Bytes, Fullness, NO_NAMESPACE, Pull, TOTAL, Timestamp};
+use berth_registry::{Bytes, Fullness, NO_NAMESPACE, Pull, TOTAL, Timestamp};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, gone, ok, parse, read};
+use super::{Call, Done, Payload, gone, ok, parse, read};
 use crate::rfc3339;
 
 #[derive(Deserialize)]
@@ -112,7 +112,7 @@ fn bytes(bytes: Bytes) -> Value {
 }
 
 /// Quotas: of a namespace, of the repositories without one (`-`), of everything (`*`).
-pub(super) async fn quotas(call: Call<'_>, rest: &[&str], body: impl Body) -> Done {
+pub(super) async fn quotas(call: Call<'_>, rest: &[&str], body: Payload) -> Done {
     let access = call.registry.authorizer().administers(call.caller)?;
     match (rest, call.method()) {
         ([], "GET") => {

@@ -3,13 +3,12 @@
 use berth_auth::{
     AccountKind, AccountName, Invitation, NewUser, Secret, UserChange, UserView, Visibility, Who,
 };
-use berth_registry::Body;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Call, Done, LONGEST, created, gone, ok, parse, read};
+use super::{Call, Done, LONGEST, Payload, created, gone, ok, parse, read};
 use crate::body;
 use crate::rfc3339;
 
@@ -45,7 +44,7 @@ pub(super) fn me(call: Call<'_>) -> Done {
     ok(&json!({ "name": call.caller.name(), "kind": kind }))
 }
 
-pub(super) async fn answer(call: Call<'_>, rest: &[&str], body: impl Body) -> Done {
+pub(super) async fn answer(call: Call<'_>, rest: &[&str], body: Payload) -> Done {
     match (rest, call.method()) {
         ([], "GET") => list(call).await,
         ([], "POST") => add(call, body).await,
@@ -67,7 +66,7 @@ async fn list(call: Call<'_>) -> Done {
 }
 
 /// Without a password the answer holds a link by which the user chooses one.
-async fn add(call: Call<'_>, body: impl Body) -> Done {
+async fn add(call: Call<'_>, body: Payload) -> Done {
     let new: New = read(body).await?;
     let name: AccountName = parse(&new.name)?;
     let invites = new.password.is_none();
@@ -81,7 +80,7 @@ async fn add(call: Call<'_>, body: impl Body) -> Done {
     created(&document)
 }
 
-async fn change(call: Call<'_>, name: &AccountName, body: impl Body) -> Done {
+async fn change(call: Call<'_>, name: &AccountName, body: Payload) -> Done {
     let change: Change = read(body).await?;
     let change = UserChange {
         admin: change.admin,
@@ -110,7 +109,7 @@ async fn remove(call: Call<'_>, name: &AccountName) -> Done {
     gone()
 }
 
-async fn import(call: Call<'_>, body: impl Body) -> Done {
+async fn import(call: Call<'_>, body: Payload) -> Done {
     let text = body::text(body, LONGEST).await?;
     let imported = call.accounts.import_htpasswd(&text, call.caller).await?;
     let refused: Vec<_> =
