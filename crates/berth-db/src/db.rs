@@ -1,5 +1,6 @@
 //! The handle that hides which engine there is.
 
+use std::any::Any;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
@@ -20,6 +21,49 @@ pub struct Db(Arc<Engine>);
 enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
+}
+
+/// A result whose types are not known, so that each engine is compiled once and not once for each transaction: a third
+/// of the program was that.
+type Anything = Result<Box<dyn Any + Send>, Failed>;
+
+/// Why a transaction of unknown type failed.
+enum Failed {
+    /// The engine failed.
+    Engine(DbError),
+    /// The work gave this back.
+    Work(Box<dyn Any + Send>),
+}
+
+impl From<DbError> for Failed {
+    fn from(error: DbError) -> Failed {
+        Failed::Engine(error)
+    }
+}
+
+fn erased<T, E, F>(work: F) -> Box<dyn for<'t> Fn(Tx<'t>) -> BoxFuture<'t, Anything> + Send + Sync>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    F: for<'t> Fn(Tx<'t>) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
+{
+    Box::new(move |tx| {
+        let working = work(tx);
+        Box::pin(async move {
+            match working.await {
+                Ok(done) => Ok(Box::new(done) as Box<dyn Any + Send>),
+                Err(error) => Err(Failed::Work(Box::new(error))),
+            }
+        })
+    })
+}
+
+fn opened<T: 'static, E: From<DbError> + 'static>(done: Anything) -> Result<T, E> {
+    match done {
+        Ok(done) => Ok(*done.downcast().expect("it was boxed by the same call")),
+        Err(Failed::Engine(error)) => Err(error.into()),
+        Err(Failed::Work(error)) => Err(*error.downcast().expect("it was boxed by the same call")),
+    }
 }
 
 impl Db {
@@ -59,10 +103,11 @@ impl Db {
         E: From<DbError> + Send + 'static,
         F: for<'t> Fn(Tx<'t>) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
     {
-        match &*self.0 {
+        let work = erased(work);
+        opened(match &*self.0 {
             Engine::Sqlite(engine) => engine.read(work),
             Engine::Postgres(engine) => engine.read(work).await,
-        }
+        })
     }
 
     /// Runs `work` as one serializable transaction and comes back when it is durable.
@@ -78,10 +123,11 @@ impl Db {
         E: From<DbError> + Send + 'static,
         F: for<'t> Fn(Tx<'t>) -> BoxFuture<'t, Result<T, E>> + Send + Sync + 'static,
     {
-        match &*self.0 {
+        let work = erased(work);
+        opened(match &*self.0 {
             Engine::Sqlite(engine) => engine.write(work).await,
             Engine::Postgres(engine) => engine.write(work).await,
-        }
+        })
     }
 
     /// Queues `work` for a commit within some 50 ms and does not wait for it: for rows whose loss in a power cut costs
