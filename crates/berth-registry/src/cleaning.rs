@@ -16,12 +16,12 @@ const SHORTEST: Duration = Duration::from_millis(50);
 const UNLINKED_AT_ONCE: usize = 8;
 /// Files that are unlinked before the list is read again.
 const TOMBSTONES: usize = 200;
-/// After a step the cleaning rests so many times as long as the step took.
-const REST: u32 = 3;
-/// The same while others are busy: they come first.
-const LONG_REST: u32 = 30;
-/// Requests in a second from which on others are busy.
-const BUSY: f64 = 100.0;
+/// After a step the cleaning rests so many times as long as the step took, while nobody asks for anything.
+const REST: f64 = 3.0;
+/// It rests once more for so many requests in a second: others come first.
+const REQUESTS_PER_REST: f64 = 40.0;
+/// It rests no longer than this: below one part in a hundred, a step is not seen in the slowest hundredth of requests.
+const LONGEST_REST: f64 = 120.0;
 
 /// What the cleaning has done since the server began, and the lock that lets one cycle run at a time.
 #[derive(Debug, Default)]
@@ -219,7 +219,7 @@ impl Pace<'_> {
         let (decisions, elapsed) = (self.authorizer.decisions(), self.since.elapsed());
         let rate = decisions.saturating_sub(self.decisions) as f64 / elapsed.as_secs_f64().max(0.001);
         (self.decisions, self.since) = (decisions, Instant::now());
-        tokio::time::sleep(took * if rate > BUSY { LONG_REST } else { REST }).await;
+        tokio::time::sleep(took.mul_f64((REST + rate / REQUESTS_PER_REST).min(LONGEST_REST))).await;
     }
 }
 
