@@ -113,16 +113,9 @@ impl Registry {
         let done = self.cycle().await;
         let freed = &self.cleaning.freed;
         match &done {
-            Ok(cycle) => {
-                freed.cycles.fetch_add(1, Ordering::Relaxed);
-                freed.manifests.fetch_add(cycle.manifests, Ordering::Relaxed);
-                freed.blobs.fetch_add(cycle.blobs, Ordering::Relaxed);
-                freed.bytes.fetch_add(cycle.bytes, Ordering::Relaxed);
-            }
-            Err(_) => {
-                freed.failures.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+            Ok(_) => freed.cycles.fetch_add(1, Ordering::Relaxed),
+            Err(_) => freed.failures.fetch_add(1, Ordering::Relaxed),
+        };
         done
     }
 
@@ -132,19 +125,20 @@ impl Registry {
         let now = self.clock.earliest();
         let horizon = Horizon { now, trash: now.minus(self.policy.trash) };
         let (meta, mut cycle) = (&self.meta, Cycle::default());
+        let freed = &self.cleaning.freed;
         let mut pace = Pace {
             authorizer: &self.authorizer,
             decisions: self.authorizer.decisions(),
             since: Instant::now(),
         };
-        let purged = cycle.repeat(&mut pace, || meta.purge_repositories(horizon)).await?;
+        let purged = cycle.repeat(&mut pace, freed, Step::Purge, || meta.purge_repositories(horizon)).await?;
         cycle.note_manifests(purged);
-        let purged = cycle.repeat(&mut pace, || meta.purge_manifests(horizon)).await?;
+        let purged = cycle.repeat(&mut pace, freed, Step::Purge, || meta.purge_manifests(horizon)).await?;
         cycle.note_manifests(purged);
         // What the purging queued was queued at this very time.
-        let left = cycle.repeat(&mut pace, || meta.review_memberships(horizon)).await?;
+        let left = cycle.repeat(&mut pace, freed, Step::Other, || meta.review_memberships(horizon)).await?;
         cycle.memberships += left.removed;
-        let doomed = cycle.repeat(&mut pace, || meta.doom_blobs(horizon)).await?;
+        let doomed = cycle.repeat(&mut pace, freed, Step::Other, || meta.doom_blobs(horizon)).await?;
         cycle.bytes += doomed.bytes;
         let (files, bytes) = self.unlink().await?;
         // What was doomed without a file is free already; what has one is counted when it is unlinked.
@@ -182,6 +176,8 @@ impl Registry {
         }
         self.blobs.delete(&tombstone.digest).await?;
         self.meta.bury(&tombstone.digest, self.clock.earliest()).await?;
+        self.cleaning.freed.blobs.fetch_add(1, Ordering::Relaxed);
+        self.cleaning.freed.bytes.fetch_add(tombstone.size, Ordering::Relaxed);
         Ok(Some(tombstone.size))
     }
 
@@ -205,6 +201,13 @@ impl Registry {
     pub fn freed(&self) -> &Freed {
         &self.cleaning.freed
     }
+}
+
+/// Whether the rows that a step removes are manifests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Purge,
+    Other,
 }
 
 /// How long to rest between steps, by how much others ask.
@@ -233,6 +236,8 @@ impl Cycle {
     async fn repeat<F, E>(
         &mut self,
         pace: &mut Pace<'_>,
+        freed: &Freed,
+        kind: Step,
         step: impl Fn() -> F,
     ) -> Result<Cleaned, RegistryError>
     where
@@ -244,6 +249,11 @@ impl Cycle {
             let done = step().await?;
             let took = u64::try_from(done.took.as_micros()).unwrap_or(u64::MAX);
             self.longest_step = self.longest_step.max(took);
+            if kind == Step::Purge {
+                freed.manifests.fetch_add(done.removed, Ordering::Relaxed);
+            }
+            freed.blobs.fetch_add(done.inline, Ordering::Relaxed);
+            freed.bytes.fetch_add(done.bytes, Ordering::Relaxed);
             sum.looked_at += done.looked_at;
             sum.removed += done.removed;
             sum.inline += done.inline;
