@@ -200,3 +200,17 @@ async fn a_reading_connection_cannot_write() {
         db.read(|mut tx| Box::pin(async move { tx.execute("DELETE FROM things", &[]).await })).await;
     assert!(matches!(refused, Err(DbError::Sqlite(_))), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_embedded_database_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("private.db");
+    let db = Db::open_sqlite(&path).await.unwrap();
+    db.check().await.unwrap();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+    }
+}

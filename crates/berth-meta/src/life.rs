@@ -94,9 +94,13 @@ async fn holding_tag(
     repository: RepositoryId,
     digest: &str,
 ) -> Result<Option<String>, MetaError> {
-    // Names of the attaching kind are few per manifest; the first of another kind decides.
+    // One of another kind decides, and a manifest may have a hundred thousand of those.
     let sql = "SELECT name FROM tags WHERE repository_id = ?1 AND digest = ?2 AND ended_at IS NULL
-         ORDER BY CASE WHEN name LIKE 'sha%-%' THEN 1 ELSE 0 END LIMIT 8";
+         AND name NOT LIKE 'sha%-%' LIMIT 1";
+    if let Some(row) = tx.query_opt(sql, params![repository.0, digest]).await? {
+        return Ok(Some(row.get(0)?));
+    }
+    let sql = "SELECT name FROM tags WHERE repository_id = ?1 AND digest = ?2 AND ended_at IS NULL LIMIT 8";
     for row in tx.query(sql, params![repository.0, digest]).await? {
         let name: String = row.get(0)?;
         let attached = name.parse::<Tag>().ok().and_then(|tag| tag.attached_to());

@@ -219,3 +219,65 @@ CREATE TABLE collectable (
     since BIGINT NOT NULL
 );
 ";
+
+#[cfg(test)]
+mod tests {
+    use berth_db::testing::on_each;
+    use berth_db::{DbError, Schema};
+
+    use crate::{Bytes, Meta};
+
+    /// Rows as the version before the life of an image wrote them: a layer in two repositories, one of them without a
+    /// namespace, a version and the tag that people kept beside it by hand, and a blob that waits to be removed.
+    const BEFORE: &[&str] = &[
+        "INSERT INTO repositories (name, created_at) VALUES ('acme/app', 1), ('solo', 1)",
+        "INSERT INTO blobs (digest, size, created_at) VALUES ('sha256:a', 100, 1), ('sha256:b', 20, 1), ('sha256:c', 3, 1)",
+        "INSERT INTO repository_blobs (repository_id, blob_id, added_at, lease_until) VALUES (1, 1, 1, 9), (2, 1, 1, 9), (2, 2, 1, 9)",
+        "INSERT INTO collectable (blob_id, since) VALUES (3, 5)",
+        "INSERT INTO manifests (repository_id, digest, media_type, size, content, pushed_at, pushed_by)
+         SELECT 1, 'sha256:d', 'm', 7, content, 4, 'a' FROM (SELECT CAST('{}' AS BYTES) AS content) AS c",
+        "INSERT INTO tags (repository_id, name, digest, began_at, began_by) VALUES
+         (1, '1.9.2', 'sha256:d', 1, 'a'), (1, 'latest', 'sha256:d', 1, 'a')",
+    ];
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_an_earlier_version_wrote_is_counted_at_the_first_start() {
+        on_each(|test| async move {
+            let test = &test;
+            let before = Schema { name: super::SCHEMA.name, steps: &super::SCHEMA.steps[..2] };
+            test.db.migrate(before).await.unwrap();
+            for sql in BEFORE {
+                // The one word that the engines spell differently outside of a schema.
+                let sql = sql.replace("BYTES", if test.engine == "sqlite" { "BLOB" } else { "BYTEA" });
+                let done: Result<u64, DbError> = test
+                    .db
+                    .write(move |mut tx| {
+                        let sql = sql.clone();
+                        Box::pin(async move { tx.execute(&sql, &[]).await })
+                    })
+                    .await;
+                done.unwrap_or_else(|error| panic!("{}: {error}", test.engine));
+            }
+            for _ in 0..2 {
+                let meta = Meta::open(test.db.clone()).await.unwrap();
+                assert_eq!(meta.total_usage().await.unwrap(), 130, "{}", test.engine);
+                let namespaces = meta.namespace_usage("", 10).await.unwrap().items;
+                let told: Vec<_> =
+                    namespaces.iter().map(|entry| (entry.name.as_str(), entry.bytes)).collect();
+                assert_eq!(told, [("-", Bytes { all: 120, own: 20 }), ("acme", Bytes { all: 107, own: 7 })]);
+                let solo = meta.repository_usage(&"solo".parse().unwrap()).await.unwrap();
+                assert_eq!(solo, Bytes { all: 120, own: 20 });
+            }
+            let one = |sql: &'static str| {
+                test.db
+                    .read(move |mut tx| Box::pin(async move { tx.query_one(sql, &[]).await?.get::<i64>(0) }))
+            };
+            let one = async |sql| one(sql).await.unwrap_or_else(|error: DbError| panic!("{error}"));
+            assert_eq!(one("SELECT minor FROM tags WHERE name = '1.9.2'").await, 9);
+            assert_eq!(one("SELECT COUNT(*) FROM repository_blobs WHERE review_at = 9").await, 3);
+            assert_eq!(one("SELECT due_at FROM collectable").await, 5);
+            assert_eq!(one("SELECT used_at FROM pulls").await, 4);
+        })
+        .await;
+    }
+}

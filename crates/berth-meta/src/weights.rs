@@ -17,7 +17,7 @@ pub struct TagWeight {
     pub digest: Digest,
     /// Its bytes; own ones are in no other image of any repository.
     pub bytes: Bytes,
-    /// The tags that name it.
+    /// Tags that name it, a hundred at most.
     pub tags: Vec<String>,
     /// Pulls that were counted.
     pub pulls: u64,
@@ -141,7 +141,8 @@ async fn weigh(tx: &mut Tx<'_>, repository: &RepositoryName, at: &Reference) -> 
     let root = root.ok_or(MetaError::ManifestUnknown)?;
     let family = copies::family(tx, id, root.id, true).await?;
     let bytes = weigh_family(tx, id, &family).await?;
-    let names = tags::naming(tx, id, &target).await?.into_iter().map(|tag| tag.name).collect();
+    let sql = "SELECT name FROM tags WHERE repository_id = ?1 AND digest = ?2 AND ended_at IS NULL LIMIT 100";
+    let names = repositories::names(&tx.query(sql, params![id.0, &target]).await?)?;
     let sql = "SELECT pulls, used_at FROM pulls WHERE manifest_id = ?1";
     let used = tx.query_opt(sql, params![root.id]).await?;
     Ok(TagWeight {

@@ -137,6 +137,12 @@ fn docker(home: &Home<'_>) -> anyhow::Result<()> {
         home.berth.says(&["why-deleted", &floating], "by owner")?;
         home.berth.run(&["tag", "restore", &floating])?;
         docker.run(&["pull", &floating])?;
+        // Pulls are written every few seconds.
+        let deadline = Instant::now() + Duration::from_secs(15);
+        while home.berth.run(&["usage", &floating])?.contains("pulls: 0") {
+            ensure!(Instant::now() < deadline, "no pull was counted");
+            std::thread::sleep(Duration::from_millis(500));
+        }
         Ok(())
     });
     Ok(())

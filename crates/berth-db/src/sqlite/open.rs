@@ -1,5 +1,8 @@
 //! How connections are opened, and the settings that durability rests on.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,10 +12,11 @@ use rusqlite::{Connection, OpenFlags};
 use crate::DbError;
 
 /// Statements kept prepared per connection: more than the program has, so none is parsed twice.
-const STATEMENTS: usize = 128;
+const STATEMENTS: usize = 512;
 
 /// Opens the one connection that writes, and proves that a commit will be synced.
 pub(super) fn writer(path: &Path) -> Result<Connection, DbError> {
+    make_private(path)?;
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let level = synchronous();
@@ -24,6 +28,18 @@ pub(super) fn writer(path: &Path) -> Result<Connection, DbError> {
     expect(&connection, "synchronous", if level == "FULL" { "2" } else { "1" })?;
     expect(&connection, "foreign_keys", "1")?;
     Ok(connection)
+}
+
+/// Makes the file so that only its owner may read it; its log takes the same rights. One that is there stays as it is.
+fn make_private(path: &Path) -> Result<(), DbError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+            let source = rusqlite::Error::SqliteFailure(code, Some(error.to_string()));
+            Err(DbError::Open { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens the connection that copies the log back into the file.

@@ -287,6 +287,9 @@ fn preview(args: &PreviewArgs) -> Result<(), Failure> {
     let told = Client::open(&args.folder, false)?.get(&path)?;
     match told["moves"].as_array().map(Vec::len) {
         Some(0) | None => line(&format!("a push of {} moves no other tag", args.tag)),
-        Some(_) => line(&format!("a push of {} also moves {}", args.tag, field(&told, "moves"))),
+        Some(_) => {
+            let moves = field(&told, "moves").replace(',', ", ");
+            line(&format!("a push of {} also moves {moves}", args.tag))
+        }
     }
 }
