@@ -5,6 +5,8 @@ mod town;
 
 #[path = "accounts/challenges.rs"]
 mod challenges;
+#[path = "accounts/immutable.rs"]
+mod immutable;
 #[path = "accounts/life.rs"]
 mod life;
 #[path = "accounts/management.rs"]
