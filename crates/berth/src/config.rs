@@ -3,6 +3,7 @@
 //! [`SETTINGS`] is the only place where an option is written down. The TOML keys, the environment variables, the
 //! flags, their help, `berth config show`, the example file and `docs/configuration.md` are all read from it.
 
+mod addresses;
 mod file;
 mod load;
 mod model;
@@ -12,9 +13,10 @@ mod report;
 mod suggest;
 mod value;
 
+pub(crate) use addresses::ListenAddress;
 pub(crate) use load::{Effective, Sources, check_file, load};
 pub(crate) use model::{Config, Log, LogFormat, Sparse};
 pub(crate) use options::{SETTINGS, Setting};
 pub(crate) use reference::{example_file, page};
 pub(crate) use report::Mistakes;
-pub(crate) use value::{ListenAddress, Size, Value};
+pub(crate) use value::{Size, Value};

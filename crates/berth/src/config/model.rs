@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::value::{DatabaseUrl, ExternalUrl, ListenAddress, LogFilter, Networks, Size};
+use super::addresses::{DatabaseUrl, ExternalUrl, ListenAddress, Networks};
+use super::value::{LogFilter, Size};
 
 /// Everything that can be configured. The meaning of each field is told in [`super::SETTINGS`].
 #[derive(Debug, Clone, Default)]
