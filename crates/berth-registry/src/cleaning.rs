@@ -8,6 +8,8 @@ use futures_util::{StreamExt, stream};
 
 use crate::{Authorizer, Registry, RegistryError, ServerAccess};
 
+/// Time from the start to the first round of the rules that keep tags: a start has other things to do.
+const RETENTION_FIRST: Duration = Duration::from_secs(10 * 60);
 /// Time between two rounds of the rules that keep tags.
 const RETENTION_EVERY: Duration = Duration::from_secs(60 * 60);
 /// The shortest time between two cycles.
@@ -66,11 +68,11 @@ pub struct Cycle {
 impl Registry {
     /// Runs for ever: a cycle of cleaning now and then, the rules that keep tags every hour.
     pub async fn run_cleaning(self) {
-        let mut applied: Option<Instant> = None;
+        let mut next_round = Instant::now() + RETENTION_FIRST;
         loop {
             tokio::time::sleep(self.policy.clean_every.max(SHORTEST)).await;
-            if applied.is_none_or(|applied| applied.elapsed() >= RETENTION_EVERY) {
-                applied = Some(Instant::now());
+            if Instant::now() >= next_round {
+                next_round = Instant::now() + RETENTION_EVERY;
                 self.tell_retention().await;
             }
             match self.clean().await {

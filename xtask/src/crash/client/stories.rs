@@ -117,7 +117,7 @@ impl Client<'_> {
         }
     }
 
-    /// The rule may take the older tag at any time from the moment that the newer one is there.
+    /// The rule ends the older tag when it is applied; no server here lives long enough to do that by itself.
     fn keep_newest(&mut self, story: &Story) {
         let rule = json!({ "kind": "keep", "pattern": "life/*", "tags": "pr-*", "newest": 1 }).to_string();
         // It is there already but for the first time.
