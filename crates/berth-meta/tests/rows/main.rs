@@ -2,4 +2,8 @@
 
 mod contract;
 mod life;
+mod moves;
 mod support;
+mod tags;
+mod trash;
+mod usage;

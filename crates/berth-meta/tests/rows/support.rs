@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use berth_db::testing::TestDb;
-use berth_meta::{Actor, Change, Edge, EdgeRole, Meta, NewBlob, NewManifest, PutManifest, Sparse, Timestamp};
+use berth_meta::{
+    Actor, Change, Edge, EdgeRole, Horizon, Meta, NewBlob, NewManifest, NewRule, PutManifest, RuleKind,
+    Sparse, Timestamp,
+};
 use berth_oci::{Digest, Reference, RepositoryName, Tag};
 use bytes::Bytes;
 
@@ -65,5 +68,107 @@ pub(crate) fn put(repository: &str, manifest: NewManifest, tags: &[&str]) -> Put
         tags: tags.iter().map(|text| tag(text)).collect(),
         change: by("alice"),
         sparse: Sparse::Refuse,
+    }
+}
+
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+pub(crate) const TRASH: Duration = Duration::from_secs(14 * 86_400);
+
+pub(crate) fn later(who: &str, after: Duration) -> Change {
+    Change { at: NOW.plus(after), ..by(who) }
+}
+
+pub(crate) fn rule(pattern: &str, tags: &str, kind: RuleKind) -> NewRule {
+    NewRule { pattern: pattern.parse().unwrap(), tags: tags.parse().unwrap(), kind, wide: false }
+}
+
+/// Pushes a manifest of its own at a time, and gives its digest.
+pub(crate) async fn push(
+    meta: &Meta,
+    repository: &str,
+    content: &'static str,
+    tags: &[&str],
+    after: Duration,
+) -> Digest {
+    push_with(meta, repository, manifest(content, &[]), tags, after).await
+}
+
+pub(crate) async fn push_with(
+    meta: &Meta,
+    repository: &str,
+    manifest: NewManifest,
+    tags: &[&str],
+    after: Duration,
+) -> Digest {
+    let digest = manifest.digest.clone();
+    let mut put = put(repository, manifest, tags);
+    put.change = later("alice", after);
+    meta.put_manifest(put).await.unwrap();
+    digest
+}
+
+pub(crate) async fn tags_of(meta: &Meta, repository: &str) -> Vec<String> {
+    meta.tags(&name(repository), "", 100).await.unwrap().items
+}
+
+pub(crate) async fn names(meta: &Meta, repository: &str, of: &str) -> Digest {
+    meta.manifest_head(&name(repository), &at(of)).await.unwrap().digest
+}
+
+/// Cleans until nothing is due, with the trash time over for what went in before `now - trash`.
+pub(crate) async fn clean(meta: &Meta, now: Timestamp, trash: Duration) {
+    let horizon = Horizon { now, trash: now.minus(trash) };
+    for _ in 0..50 {
+        let mut n = meta.purge_repositories(horizon).await.unwrap().looked_at;
+        n += meta.purge_manifests(horizon).await.unwrap().looked_at;
+        n += meta.review_memberships(horizon).await.unwrap().looked_at;
+        n += meta.doom_blobs(horizon).await.unwrap().looked_at;
+        if n == 0 {
+            return;
+        }
+    }
+    panic!("the cleaning does not come to an end");
+}
+
+pub(crate) async fn number(test: &TestDb, sql: &'static str) -> i64 {
+    let rows =
+        test.db.read(move |mut tx| Box::pin(async move { tx.query_one(sql, &[]).await?.get::<i64>(0) }));
+    rows.await.unwrap_or_else(|error: berth_db::DbError| panic!("{error}"))
+}
+
+/// The sums of usage, counted anew from the rows that they are sums of.
+pub(crate) async fn assert_sums_are_exact(test: &TestDb) {
+    for (kept, counted) in [
+        (
+            "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM usage WHERE kind = 'total'",
+            "SELECT CAST((SELECT COALESCE(SUM(size), 0) FROM blobs) + (SELECT COALESCE(SUM(size), 0) FROM manifests) AS BIGINT)",
+        ),
+        (
+            "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM usage WHERE kind = 'repository'",
+            "SELECT CAST((SELECT COALESCE(SUM(b.size), 0) FROM repository_blobs m JOIN blobs b ON b.id = m.blob_id)
+                 + (SELECT COALESCE(SUM(size), 0) FROM manifests) AS BIGINT)",
+        ),
+        (
+            "SELECT CAST(COALESCE(SUM(own_bytes), 0) AS BIGINT) FROM usage WHERE kind = 'repository'",
+            "SELECT CAST((SELECT COALESCE(SUM(size), 0) FROM blobs b
+                     WHERE (SELECT COUNT(*) FROM repository_blobs m WHERE m.blob_id = b.id) = 1)
+                 + (SELECT COALESCE(SUM(size), 0) FROM manifests) AS BIGINT)",
+        ),
+        (
+            "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM usage WHERE kind = 'namespace'",
+            "SELECT CAST((SELECT COALESCE(SUM(b.size), 0) FROM
+                     (SELECT DISTINCT m.blob_id, r.namespace_id FROM repository_blobs m
+                      JOIN repositories r ON r.id = m.repository_id) AS n JOIN blobs b ON b.id = n.blob_id)
+                 + (SELECT COALESCE(SUM(size), 0) FROM manifests) AS BIGINT)",
+        ),
+        (
+            "SELECT CAST(COALESCE(SUM(own_bytes), 0) AS BIGINT) FROM usage WHERE kind = 'namespace'",
+            "SELECT CAST((SELECT COALESCE(SUM(size), 0) FROM blobs b
+                     WHERE (SELECT COUNT(DISTINCT r.namespace_id) FROM repository_blobs m
+                            JOIN repositories r ON r.id = m.repository_id WHERE m.blob_id = b.id) = 1)
+                 + (SELECT COALESCE(SUM(size), 0) FROM manifests) AS BIGINT)",
+        ),
+    ] {
+        assert_eq!(number(test, kept).await, number(test, counted).await, "{}: {kept}", test.engine);
     }
 }

@@ -1,7 +1,4 @@
-//! Random verbs beside a small model of what a registry should do: both must answer the same, always.
-//!
-//! The model knows nothing of rows or of order: what lives is computed anew from the whole graph after each verb. So the
-//! small steps of the rows are held against a definition. `BERTH_MODEL_OPERATIONS` makes the runs longer.
+//! One registry beside what it should be, and the verbs that are done on both.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,220 +17,15 @@ use rand::seq::{IndexedRandom, IteratorRandom};
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
 
+use crate::reference::{Image, Kept, Repository};
+
 const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
-const FOREVER: Duration = Duration::from_secs(1000 * 86_400);
-
-/// A manifest that can be pushed, and what it names.
-#[derive(Debug, Clone)]
-struct Image {
-    content: Bytes,
-    media_type: &'static str,
-    blobs: BTreeSet<Digest>,
-    children: BTreeSet<Digest>,
-    subject: Option<Digest>,
-}
-
-/// A manifest in a repository of the model.
-#[derive(Debug, Clone)]
-struct Kept {
-    image: Image,
-    deleted: bool,
-    /// Whether it was pushed (or restored) without anything that held it, and nothing has since.
-    free: bool,
-    /// The tags that its deletion ended.
-    took: Vec<String>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Repository {
-    blobs: BTreeSet<Digest>,
-    manifests: BTreeMap<Digest, Kept>,
-    tags: BTreeMap<String, Digest>,
-    /// What each tag named, one after the other, as far as it has ended.
-    past: BTreeMap<String, Vec<Digest>>,
-}
-
-impl Repository {
-    /// What is neither deleted nor without a hold, by definition.
-    fn living(&self) -> BTreeSet<Digest> {
-        let there = |digest: &Digest| self.manifests.get(digest).is_some_and(|kept| !kept.deleted);
-        let mut living: BTreeSet<Digest> =
-            self.tags.values().filter(|digest| there(digest)).cloned().collect();
-        living.extend(
-            self.manifests.iter().filter(|(_, kept)| kept.free && !kept.deleted).map(|(d, _)| d.clone()),
-        );
-        loop {
-            let mut more = BTreeSet::new();
-            for (digest, kept) in self.manifests.iter().filter(|(_, kept)| !kept.deleted) {
-                if kept.image.subject.as_ref().is_some_and(|subject| living.contains(subject)) {
-                    more.insert(digest.clone());
-                }
-                if living.contains(digest) {
-                    more.extend(kept.image.children.iter().filter(|child| there(child)).cloned());
-                }
-            }
-            let n = living.len();
-            living.extend(more);
-            if living.len() == n {
-                return living;
-            }
-        }
-    }
-
-    /// Whether something else than itself keeps it alive.
-    fn is_held(&self, digest: &Digest, living: &BTreeSet<Digest>) -> bool {
-        self.tags.values().any(|named| named == digest)
-            || self.holding_index(digest, living)
-            || self.manifests[digest].image.subject.as_ref().is_some_and(|subject| living.contains(subject))
-    }
-
-    fn holding_index(&self, digest: &Digest, living: &BTreeSet<Digest>) -> bool {
-        living.iter().any(|parent| self.manifests[parent].image.children.contains(digest))
-    }
-
-    /// After each change: who is held now was not left alone.
-    fn settle(&mut self) {
-        let living = self.living();
-        let held: Vec<_> = living.iter().filter(|digest| self.is_held(digest, &living)).cloned().collect();
-        for digest in held {
-            if let Some(kept) = self.manifests.get_mut(&digest) {
-                kept.free = false;
-            }
-        }
-    }
-
-    fn set_tag(&mut self, tag: &str, digest: &Digest) {
-        if self.tags.get(tag) == Some(digest) {
-            return;
-        }
-        self.end_tag(tag);
-        self.tags.insert(tag.to_owned(), digest.clone());
-    }
-
-    fn end_tag(&mut self, tag: &str) -> bool {
-        let Some(named) = self.tags.remove(tag) else { return false };
-        self.past.entry(tag.to_owned()).or_default().push(named);
-        true
-    }
-
-    fn lacks(&self, image: &Image) -> bool {
-        let child = |child: &Digest| {
-            self.manifests.get(child).is_some_and(|kept| !kept.deleted) || self.blobs.contains(child)
-        };
-        !image.blobs.iter().all(|blob| self.blobs.contains(blob)) || !image.children.iter().all(child)
-    }
-
-    fn push(&mut self, digest: &Digest, image: &Image, tags: &[String]) -> Result<(), ErrorCode> {
-        let known = self.manifests.get(digest).map(|kept| kept.deleted);
-        if known != Some(false) && self.lacks(image) {
-            return Err(ErrorCode::ManifestBlobUnknown);
-        }
-        let was_living = known == Some(false) && self.living().contains(digest);
-        self.manifests
-            .entry(digest.clone())
-            .and_modify(|kept| kept.deleted = false)
-            .or_insert_with(|| Kept { image: image.clone(), deleted: false, free: false, took: Vec::new() });
-        for tag in tags {
-            self.set_tag(tag, digest);
-        }
-        if !was_living {
-            self.begin_anew(digest);
-        }
-        self.settle();
-        Ok(())
-    }
-
-    /// A manifest that just came and that nothing holds is free, unless it belongs to what is on its way out.
-    fn begin_anew(&mut self, digest: &Digest) {
-        let living = self.living();
-        let is_held = self.is_held(digest, &living);
-        let subject = self.manifests[digest].image.subject.clone();
-        let belongs = subject.is_some_and(|subject| self.manifests.contains_key(&subject));
-        if let Some(kept) = self.manifests.get_mut(digest) {
-            kept.free = !is_held && !belongs;
-        }
-    }
-
-    fn delete_manifest(&mut self, digest: &Digest) -> Result<(), ErrorCode> {
-        let living = self.living();
-        if self.manifests.get(digest).is_none_or(|kept| kept.deleted) {
-            return Err(ErrorCode::ManifestUnknown);
-        }
-        if self.holding_index(digest, &living) {
-            return Err(ErrorCode::Denied);
-        }
-        let named: Vec<String> =
-            self.tags.iter().filter(|(_, named)| *named == digest).map(|(tag, _)| tag.clone()).collect();
-        for tag in &named {
-            self.end_tag(tag);
-        }
-        if let Some(kept) = self.manifests.get_mut(digest) {
-            (kept.deleted, kept.free, kept.took) = (true, false, named);
-        }
-        self.settle();
-        Ok(())
-    }
-
-    fn restore_manifest(&mut self, digest: &Digest) -> Result<(), ErrorCode> {
-        let living = self.living();
-        let Some(kept) = self.manifests.get(digest).cloned() else { return Err(ErrorCode::ManifestUnknown) };
-        if living.contains(digest) || !kept.image.blobs.iter().all(|blob| self.blobs.contains(blob)) {
-            return Err(ErrorCode::ManifestUnknown);
-        }
-        if kept.deleted {
-            for tag in
-                kept.took.iter().filter(|tag| !self.tags.contains_key(*tag)).cloned().collect::<Vec<_>>()
-            {
-                self.set_tag(&tag, digest);
-            }
-        }
-        if let Some(kept) = self.manifests.get_mut(digest) {
-            (kept.deleted, kept.free) = (false, true);
-        }
-        self.settle();
-        Ok(())
-    }
-
-    fn roll_back(&mut self, tag: &str) -> Result<(), ErrorCode> {
-        let before =
-            self.past.get(tag).and_then(|past| past.last()).cloned().ok_or(ErrorCode::ManifestUnknown)?;
-        let kept = self.manifests.get(&before).ok_or(ErrorCode::ManifestUnknown)?;
-        if !kept.image.blobs.iter().all(|blob| self.blobs.contains(blob)) {
-            return Err(ErrorCode::ManifestUnknown);
-        }
-        if let Some(kept) = self.manifests.get_mut(&before) {
-            kept.deleted = false;
-        }
-        self.set_tag(tag, &before);
-        self.settle();
-        Ok(())
-    }
-
-    fn delete_blob(&mut self, blob: &Digest) -> Result<(), ErrorCode> {
-        if !self.blobs.contains(blob) {
-            return Err(ErrorCode::BlobUnknown);
-        }
-        if self.manifests.values().any(|kept| !kept.deleted && kept.image.blobs.contains(blob)) {
-            return Err(ErrorCode::Denied);
-        }
-        self.blobs.remove(blob);
-        Ok(())
-    }
-
-    /// What a cleaning without any grace leaves.
-    fn clean(&mut self) {
-        let living = self.living();
-        self.manifests.retain(|digest, _| living.contains(digest));
-        let named: BTreeSet<_> = self.manifests.values().flat_map(|kept| kept.image.blobs.clone()).collect();
-        self.blobs.retain(|blob| named.contains(blob));
-    }
-}
 
 /// One registry and what it should be.
-struct Pair {
+pub(crate) struct Pair {
     registry: Registry,
     catalog_caller: Caller,
     /// Whether the trash and the grace time are over at once, and the cleaning is one of the verbs.
@@ -247,7 +39,7 @@ struct Pair {
     random: StdRng,
 }
 
-async fn open(folder: &TempDir, policy: Policy) -> Registry {
+pub(crate) async fn open(folder: &TempDir, policy: Policy) -> Registry {
     let db = Db::open_sqlite(&folder.path().join("berth.db")).await.unwrap();
     let meta = Meta::open(db.clone()).await.unwrap();
     let accounts = Accounts::open(db).await.unwrap();
@@ -263,7 +55,7 @@ fn code<T>(result: Result<T, RegistryError>) -> Result<(), ErrorCode> {
 }
 
 impl Pair {
-    fn new(registry: Registry, at_once: bool, prefix: &str, seed: u64) -> Pair {
+    pub(crate) fn new(registry: Registry, at_once: bool, prefix: &str, seed: u64) -> Pair {
         Pair {
             registry,
             catalog_caller: Caller::anonymous(None),
@@ -299,7 +91,7 @@ impl Pair {
     }
 
     /// One verb on both; the message tells which, if they differ.
-    async fn step(&mut self) {
+    pub(crate) async fn step(&mut self) {
         let name = self.name();
         let done = match self.random.random_range(0..100) {
             0..16 => self.put_blob(&name).await,
@@ -634,61 +426,4 @@ type Outcome = (String, Result<(), ErrorCode>, Result<(), ErrorCode>);
 
 fn nothing() -> Outcome {
     (String::new(), Ok(()), Ok(()))
-}
-
-fn operations(usual: usize) -> usize {
-    std::env::var("BERTH_MODEL_OPERATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
-fn policy(time: Duration) -> Policy {
-    Policy { grace: time, trash: time, ..Policy::default() }
-}
-
-async fn run(mut pair: Pair, steps: usize) {
-    for _ in 0..steps {
-        pair.step().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_registry_does_what_the_model_does() {
-    for seed in 0..4 {
-        let folder = tempfile::tempdir().unwrap();
-        let registry = open(&folder, policy(FOREVER)).await;
-        println!("seed {seed}, nothing is ever due");
-        run(Pair::new(registry, false, "n", seed), operations(1200) / 4).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_cleaning_takes_what_the_model_takes_and_nothing_else() {
-    for seed in 10..14 {
-        let folder = tempfile::tempdir().unwrap();
-        let registry = open(&folder, policy(Duration::ZERO)).await;
-        println!("seed {seed}, everything is due at once");
-        run(Pair::new(registry, true, "n", seed), operations(1200) / 4).await;
-    }
-}
-
-/// Eight at once, each in a namespace of its own, all with the same bytes, while the cleaning runs all the time.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn eight_at_once_see_only_what_they_did() {
-    let folder = tempfile::tempdir().unwrap();
-    let registry = open(&folder, policy(FOREVER)).await;
-    let cleaner = registry.clone();
-    let cleaning = tokio::spawn(async move {
-        loop {
-            cleaner.clean().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    let mut running = tokio::task::JoinSet::new();
-    for n in 0..8 {
-        let pair = Pair::new(registry.clone(), false, &format!("n{n}"), 100 + n);
-        running.spawn(run(pair, operations(1200) / 8));
-    }
-    while let Some(done) = running.join_next().await {
-        done.unwrap();
-    }
-    cleaning.abort();
 }
