@@ -29,11 +29,7 @@ impl Change {
         target: &str,
         detail: &str,
     ) -> Result<(), DbError> {
-        if !self.audited {
-            return Ok(());
-        }
-        let event = Event { at: self.at.0, action, repository: Some(repository.as_str()), target, detail };
-        berth_audit::append(tx, &self.actor, &event).await
+        self.append(tx, action, Some(repository.as_str()), target, detail).await
     }
 
     /// The same for what belongs to no repository.
@@ -44,10 +40,21 @@ impl Change {
         target: &str,
         detail: &str,
     ) -> Result<(), DbError> {
+        self.append(tx, action, None, target, detail).await
+    }
+
+    async fn append(
+        &self,
+        tx: &mut Tx<'_>,
+        action: &'static str,
+        repository: Option<&str>,
+        target: &str,
+        detail: &str,
+    ) -> Result<(), DbError> {
         if !self.audited {
             return Ok(());
         }
-        let event = Event { at: self.at.0, action, repository: None, target, detail };
+        let event = Event { at: self.at.0, action, repository, target, detail };
         berth_audit::append(tx, &self.actor, &event).await
     }
 }
