@@ -97,6 +97,26 @@ impl Client {
         self.send(Method::GET, path, Bytes::new())
     }
 
+    /// All entries of a list that comes in pages: the last page's document, with every entry under `name`.
+    pub(crate) fn list(
+        &self,
+        path: &str,
+        parameters: &[(&str, Option<String>)],
+        name: &str,
+    ) -> Result<Value, Failure> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let page = [("after", after), ("limit", Some("1000".to_owned()))];
+            let mut found = self.get(&format!("{path}{}", query(&[parameters, &page].concat())))?;
+            all.extend(found[name].as_array().cloned().unwrap_or_default());
+            after = found["next"].as_str().map(str::to_owned);
+            if after.is_none() {
+                found[name] = Value::Array(all);
+                return Ok(found);
+            }
+        }
+    }
+
     pub(crate) fn post(&self, path: &str, document: &Value) -> Result<Value, Failure> {
         self.send(Method::POST, path, document.to_string().into())
     }

@@ -171,21 +171,11 @@ pub(crate) fn inside(name: &str, rest: &str) -> String {
 
 fn list(args: &ListTagsArgs) -> Result<(), Failure> {
     let (client, target) = (Client::open(&args.folder, false)?, Target::read(&args.name));
-    let mut after: Option<String> = None;
-    let mut all = Vec::new();
-    loop {
-        let page = query(&[("after", after), ("limit", Some("1000".to_owned()))]);
-        let page = client.get(&inside(&target.name, &format!("tags{page}")))?;
-        all.extend(page["tags"].as_array().cloned().unwrap_or_default());
-        after = page["next"].as_str().map(str::to_owned);
-        if after.is_none() {
-            break;
-        }
-    }
+    let found = client.list(&inside(&target.name, "tags"), &[], "tags")?;
     if args.shown.json {
-        return print(&Value::Array(all));
+        return print(&found["tags"]);
     }
-    all.iter().filter_map(Value::as_str).try_for_each(line)
+    found["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).try_for_each(line)
 }
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {

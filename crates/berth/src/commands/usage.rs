@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::{FolderArgs, ListArgs, Shown, seconds};
-use crate::client::{Client, encoded, query};
+use crate::client::{Client, encoded};
 use crate::commands::tag::inside;
 use crate::config::Value as _;
 use crate::failure::Failure;
@@ -84,16 +84,9 @@ pub(crate) fn run(args: &UsageArgs) -> Result<(), Failure> {
 }
 
 fn repositories(client: &Client, namespace: &str) -> Result<Vec<Value>, Failure> {
-    let (mut all, mut after) = (Vec::new(), None);
-    loop {
-        let page = query(&[("after", after), ("limit", Some("1000".to_owned()))]);
-        let page = client.get(&format!("usage/namespaces/{}{page}", encoded(namespace)))?;
-        all.extend(page["repositories"].as_array().cloned().unwrap_or_default());
-        after = page["next"].as_str().map(str::to_owned);
-        if after.is_none() {
-            return Ok(all);
-        }
-    }
+    let path = format!("usage/namespaces/{}", encoded(namespace));
+    let found = client.list(&path, &[], "repositories")?;
+    Ok(found["repositories"].as_array().cloned().unwrap_or_default())
 }
 
 fn within(client: &Client, namespace: &str, shown: &Shown) -> Result<(), Failure> {
@@ -119,14 +112,7 @@ fn number(document: &Value, name: &str) -> String {
 }
 
 fn everything(client: &Client, shown: &Shown) -> Result<(), Failure> {
-    let mut found = client.get("usage?limit=1000")?;
-    let mut namespaces = found["namespaces"].as_array().cloned().unwrap_or_default();
-    while let Some(next) = found["next"].as_str().map(str::to_owned) {
-        found = client
-            .get(&format!("usage{}", query(&[("after", Some(next)), ("limit", Some("1000".to_owned()))])))?;
-        namespaces.extend(found["namespaces"].as_array().cloned().unwrap_or_default());
-    }
-    found["namespaces"] = Value::Array(namespaces);
+    let found = client.list("usage", &[], "namespaces")?;
     if shown.json {
         return print(&found);
     }
@@ -173,20 +159,12 @@ fn one(client: &Client, target: &Target, shown: &Shown) -> Result<(), Failure> {
 fn unused_tags(client: &Client, names: &[String], unused: u32, shown: &Shown) -> Result<(), Failure> {
     let mut tags = Vec::new();
     for name in names {
-        let mut after = None;
-        loop {
-            let limits = [("unused_seconds", Some(unused.to_string())), ("limit", Some("1000".to_owned()))];
-            let page = query(&[limits.as_slice(), &[("after", after)]].concat());
-            let page = client.get(&inside(name, &format!("usage{page}")))?;
-            for tag in page["tags"].as_array().into_iter().flatten() {
-                let mut tag = tag.clone();
-                tag["repository"] = name.as_str().into();
-                tags.push(tag);
-            }
-            after = page["next"].as_str().map(str::to_owned);
-            if after.is_none() {
-                break;
-            }
+        let wanted = [("unused_seconds", Some(unused.to_string()))];
+        let found = client.list(&inside(name, "usage"), &wanted, "tags")?;
+        for tag in found["tags"].as_array().into_iter().flatten() {
+            let mut tag = tag.clone();
+            tag["repository"] = name.as_str().into();
+            tags.push(tag);
         }
     }
     let found = json!({ "tags": tags });
