@@ -1,6 +1,6 @@
 //! Lists: tags, repositories, referrers.
 
-use berth_meta::{Page, Referrer, RepositoryEntry, RepositoryFound};
+use berth_meta::{Page, Referrer, RepositoryEntry};
 use berth_oci::{Descriptor, Digest};
 
 use crate::{Access, CatalogAccess, Pull, Registry, RegistryError};
@@ -52,34 +52,6 @@ impl Registry {
         let more = seen.len() > limit;
         seen.truncate(limit);
         Ok(Page { items: seen, more })
-    }
-
-    /// Repositories that the caller may see and that hold `term` in their name or description, `limit` at most.
-    ///
-    /// # Errors
-    /// Only internal ones.
-    pub async fn search_repositories(
-        &self,
-        access: &CatalogAccess,
-        term: &str,
-        limit: usize,
-    ) -> Result<Vec<RepositoryFound>, RegistryError> {
-        /// Entries that are looked at before others get their turn.
-        const BATCH: usize = 500;
-        let (mut seen, mut after) = (Vec::new(), String::new());
-        loop {
-            let page = self.meta.search_repositories(term, &after, BATCH).await?;
-            let last = page.items.last().map(|entry| entry.name.clone());
-            let visible = |entry: &RepositoryFound| {
-                entry.name.parse().is_ok_and(|name| self.authorizer.sees(access, &name, entry.is_public))
-            };
-            seen.extend(page.items.into_iter().filter(visible).take(limit - seen.len()));
-            match last {
-                Some(last) if page.more && seen.len() < limit => after = last,
-                _ => return Ok(seen),
-            }
-            tokio::task::yield_now().await;
-        }
     }
 
     /// Names of repositories in a namespace that the caller has a right to, among the first `limit`: what removing its
