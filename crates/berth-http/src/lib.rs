@@ -16,6 +16,7 @@ mod error;
 mod headers;
 mod identity;
 mod origin;
+mod pages;
 mod paging;
 mod query;
 mod range;
@@ -29,3 +30,4 @@ pub mod server;
 
 pub use api::Api;
 pub use origin::AddressOptions;
+pub use pages::{PageRequest, Pages, Paging};

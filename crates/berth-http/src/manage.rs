@@ -19,10 +19,11 @@ mod users;
 use std::pin::Pin;
 
 use berth_auth::Accounts;
+use berth_oci::ErrorCode;
 use berth_registry::{Body, BodyError, Caller, Mode, Registry};
 use bytes::Bytes;
 use futures_core::Stream;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, ORIGIN};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -81,6 +82,22 @@ pub(crate) async fn answer(
 /// The answer to credentials that are not taken.
 pub(crate) fn refused(error: ApiError) -> Answer {
     Problem::from(error).into_answer()
+}
+
+/// Whether a request that brings a session only reads, or was made by one of our own pages.
+pub(crate) fn is_from_here(head: &Parts, origin: &Origin) -> bool {
+    if matches!(head.method, Method::GET | Method::HEAD) {
+        return true;
+    }
+    match head.headers.get(SEC_FETCH_SITE) {
+        Some(site) => site == "same-origin",
+        None => head.headers.get(ORIGIN).is_some_and(|from| from == origin.base.as_str()),
+    }
+}
+
+/// The answer to a change that some page asked for in a user's name.
+pub(crate) fn foreign() -> ApiError {
+    ApiError::because(ErrorCode::Denied, "a session counts for requests of our own pages only")
 }
 
 async fn dispatch(call: Call<'_>, body: Payload) -> Done {
