@@ -7,7 +7,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::OidcError;
 
@@ -17,6 +17,16 @@ const LIFE: Duration = Duration::from_secs(10 * 60);
 const LEEWAY: Duration = Duration::from_secs(60);
 /// Longest text that is read as a sign-in, in bytes.
 const LONGEST: usize = 16 * 1024;
+
+/// Which form of the text this is; it changes with the fields.
+const FORM: u8 = 1;
+/// Length of each secret, in characters.
+const SECRET: usize = 43;
+/// Microseconds since 1970 until the year 10000: later times cannot be reckoned with.
+const LATEST: u64 = 253_402_300_800_000_000;
+
+/// The fields as they are written: form, beginning, issuer, client id, redirect address, state, nonce, verifier.
+type Written = (u8, u64, String, String, String, String, String, String);
 
 /// The first half of a sign-in.
 #[derive(Debug, Clone)]
@@ -32,8 +42,7 @@ pub struct Begun {
 /// It is worth as much as a key for that time. Keep it on the server, or sealed in a cookie of that one browser: a
 /// callback that comes with the sign-in of another browser is how somebody is signed in to a foreign account. Use it
 /// once and forget it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pending {
     pub(crate) issuer: String,
     pub(crate) client_id: String,
@@ -86,8 +95,17 @@ impl Pending {
 
     /// A text of letters, digits, `-` and `_`. It is neither sealed nor signed: whoever reads it knows its secrets.
     pub fn encode(&self) -> String {
-        // A struct of texts and a number has no way to fail; an empty text would be refused by `decode`.
-        BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+        let written = json!([
+            FORM,
+            self.began_at,
+            self.issuer,
+            self.client_id,
+            self.redirect_uri,
+            self.state,
+            self.nonce,
+            self.verifier,
+        ]);
+        BASE64_URL_SAFE_NO_PAD.encode(written.to_string())
     }
 
     /// Reads what [`encode`](Pending::encode) wrote. Whether it is still alive is asked by
@@ -101,12 +119,14 @@ impl Pending {
             return Err(PendingError);
         }
         let text = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| PendingError)?;
-        let pending: Pending = serde_json::from_slice(&text).map_err(|_| PendingError)?;
-        // An empty secret equals an empty parameter; and times beyond the year 10000 cannot be reckoned with.
-        let secrets = [&pending.state, &pending.nonce, &pending.verifier];
-        let is_ours =
-            secrets.iter().all(|secret| secret.len() == 43) && pending.began_at < 253_402_300_800_000_000;
-        if is_ours { Ok(pending) } else { Err(PendingError) }
+        let written: Written = serde_json::from_slice(&text).map_err(|_| PendingError)?;
+        let (form, began_at, issuer, client_id, redirect_uri, state, nonce, verifier) = written;
+        // An empty secret would equal an empty parameter.
+        let has_secrets = [&state, &nonce, &verifier].iter().all(|secret| secret.len() == SECRET);
+        if form != FORM || !has_secrets || began_at > LATEST {
+            return Err(PendingError);
+        }
+        Ok(Pending { issuer, client_id, redirect_uri, state, nonce, verifier, began_at })
     }
 }
 
@@ -141,7 +161,7 @@ fn chance() -> Result<String, OidcError> {
 /// Microseconds since 1970; 0 for what was before.
 fn micros(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    u64::try_from(since.as_micros()).unwrap_or(LATEST).min(LATEST)
 }
 
 #[cfg(test)]

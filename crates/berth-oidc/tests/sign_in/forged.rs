@@ -155,7 +155,7 @@ async fn signatures_that_prove_nothing() {
 
 #[tokio::test]
 async fn tokens_that_were_tampered_with() {
-    fn other_claims(token: String) -> String {
+    fn other_claims(token: &str) -> String {
         let parts: Vec<_> = token.split('.').collect();
         format!("{}.{}.{}", parts[0], encoded(r#"{"sub":"root"}"#), parts[2])
     }

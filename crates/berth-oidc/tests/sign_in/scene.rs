@@ -46,7 +46,7 @@ pub(crate) struct Scene {
     pub(crate) claims: Value,
     pub(crate) access: String,
     /// What becomes of the token after it was signed.
-    pub(crate) spoil: fn(String) -> String,
+    pub(crate) spoil: fn(&str) -> String,
     /// What is answered instead of the tokens.
     pub(crate) token: Option<Reply>,
     /// The time at which it is finished, in seconds since 1970.
@@ -85,7 +85,7 @@ impl Scene {
             header: json!({"alg": "RS256", "kid": "rsa", "typ": "JWT"}),
             claims,
             access: chance(),
-            spoil: |token| token,
+            spoil: str::to_owned,
             token: None,
             now: NOW + 5,
         }
@@ -104,7 +104,7 @@ impl Scene {
     }
 
     pub(crate) async fn finish(&self) -> Result<Identity, OidcError> {
-        let token = (self.spoil)(self.signer.token(&self.header, &self.claims));
+        let token = (self.spoil)(&self.signer.token(&self.header, &self.claims));
         let tokens = json!({"id_token": token, "access_token": self.access, "token_type": "bearer"});
         self.fake.script().token = self.token.clone().unwrap_or(Reply::Json(200, tokens));
         self.provider.finish(&self.pending, &self.callback, at(self.now)).await

@@ -55,7 +55,7 @@ pub(crate) enum Signer {
 impl Signer {
     /// A token with that header and those claims.
     pub(crate) fn token(&self, header: &Value, claims: &Value) -> String {
-        let message = format!("{}.{}", encoded(&header.to_string()), encoded(&claims.to_string()));
+        let message = format!("{}.{}", encoded(header.to_string()), encoded(claims.to_string()));
         let signature = self.sign(message.as_bytes());
         format!("{message}.{}", encoded(signature))
     }
