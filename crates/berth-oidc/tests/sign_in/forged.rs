@@ -123,6 +123,13 @@ async fn signatures_that_prove_nothing() {
             },
             id_token!(IdTokenError::Signature),
         ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn keys_that_do_not_fit() {
+    check(&[
         (
             "a key of another type",
             |it| it.sign(Signer::Es256, "ES256", "rsa"),
