@@ -10,12 +10,14 @@ mod format;
 mod layout;
 mod links;
 mod markdown;
+mod openid;
 mod pages;
 mod reply;
 mod session;
 mod texts;
 mod visit;
 
+pub use openid::OpenId;
 pub use session::cookie as session_cookie;
 pub use visit::Visit;
 
@@ -35,6 +37,8 @@ pub struct Options {
     pub root: String,
     /// The version of the program.
     pub version: &'static str,
+    /// Where people may sign in instead of with a password.
+    pub openid: Option<OpenId>,
     /// The description of the API (OpenAPI), for the page that explains it.
     pub api: Value,
     /// The configuration without its secrets, for diagnostics.

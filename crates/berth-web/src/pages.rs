@@ -13,7 +13,7 @@ mod repository;
 mod robots;
 mod search;
 mod settings;
-mod sign_in;
+pub(crate) mod sign_in;
 mod teams;
 pub(crate) mod tokens;
 mod trash;

@@ -12,10 +12,11 @@ mod reference;
 mod report;
 mod suggest;
 mod value;
+mod words;
 
 pub(crate) use addresses::ListenAddress;
 pub(crate) use load::{Effective, Sources, check_file, load};
-pub(crate) use model::{Config, Log, LogFormat, Sparse};
+pub(crate) use model::{Config, Log, LogFormat, OpenId, Sparse};
 pub(crate) use options::{SETTINGS, Setting};
 pub(crate) use reference::{example_file, page};
 pub(crate) use report::Mistakes;

@@ -1,6 +1,6 @@
 //! Sessions of the web page.
 
-use berth_auth::{AuthError, Caller, Secret, SessionId, UserChange};
+use berth_auth::{AuthError, Caller, Secret, SessionId, UserChange, Vouched};
 use berth_db::testing::on_each;
 
 use crate::town::{PASSWORD, Town, account};
@@ -68,6 +68,48 @@ async fn only_who_comes_in_person_gets_a_session() {
         for caller in [&by_token, &Caller::anonymous(None), &Caller::folder_owner()] {
             assert!(town.accounts.begin_session(caller, "").await.is_err(), "{caller:?}");
         }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_leads_to_its_user_and_to_nobody_else() {
+    on_each(|test| async move {
+        let town = Town::new(test).await;
+        let accounts = &town.accounts;
+        let vouched = |subject: &str, name: &str| Vouched {
+            issuer: "https://id.example".to_owned(),
+            subject: subject.to_owned(),
+            user_name: Some(name.to_owned()),
+        };
+        let alice = town.person("alice").await;
+        let stranger = accounts.vouched(&vouched("1", "dora"), None, false).await;
+        assert!(matches!(stranger, Err(AuthError::Invalid(_))), "{}", town.test.engine);
+        let taken = accounts.vouched(&vouched("2", "alice"), None, true).await;
+        assert!(matches!(taken, Err(AuthError::Exists { .. })), "a name is no proof of who somebody is");
+        let dora = accounts.vouched(&vouched("1", "Dora@Example.com"), None, true).await.unwrap();
+        assert_eq!(dora.name(), "dora");
+        let again = accounts.vouched(&vouched("1", "root-of-all"), None, true).await.unwrap();
+        assert_eq!(again.name(), "dora", "what counts is the subject");
+        accounts.link_identity(&vouched("2", "x"), &alice).await.unwrap();
+        let linked = accounts.vouched(&vouched("2", "x"), None, false).await.unwrap();
+        assert_eq!(linked.name(), "alice");
+        assert!(accounts.begin_session(&linked, "").await.is_ok());
+        assert!(matches!(
+            accounts.link_identity(&vouched("1", "x"), &alice).await,
+            Err(AuthError::Exists { .. })
+        ));
+        assert_eq!(accounts.identities(&alice).await.unwrap().len(), 1);
+        let root = town.person("root-of-all").await;
+        let off = UserChange { disabled: Some(true), ..UserChange::default() };
+        accounts.change_user(&account("dora"), off, &root).await.unwrap();
+        assert!(
+            accounts.vouched(&vouched("1", "dora"), None, true).await.is_err(),
+            "disabled stays disabled"
+        );
+        assert!(accounts.unlink_identity("https://id.example", "1", &alice).await.is_err(), "another's");
+        accounts.unlink_identity("https://id.example", "2", &alice).await.unwrap();
+        assert!(accounts.vouched(&vouched("2", "x"), None, false).await.is_err());
     })
     .await;
 }

@@ -2,13 +2,15 @@
 
 use askama::Template;
 use berth_auth::{
-    AccountKind, AccountName, Secret, SessionId, SessionView, TokenView, UserChange, Visibility, Who,
+    AccountKind, AccountName, IdentityView, Secret, SessionId, SessionView, TokenView, UserChange,
+    Visibility, Who,
 };
 use http::header::SET_COOKIE;
 
 use super::{Call, sign_in, tokens};
 use crate::error::PageError;
 use crate::layout::Layout;
+use crate::openid::{self, Aim};
 use crate::reply::{self, Done};
 
 #[derive(Template)]
@@ -20,6 +22,8 @@ struct Account {
     sessions: Vec<SessionView>,
     present: Option<SessionId>,
     is_public: bool,
+    identities: Vec<IdentityView>,
+    openid: Option<String>,
 }
 
 impl Account {
@@ -47,6 +51,8 @@ pub(super) async fn answer(call: Call<'_>, rest: &[&str]) -> Done {
         l: call.layout(),
         tokens: tokens::of(call, &name).await?,
         sessions: call.web.accounts.sessions(call.caller).await?,
+        identities: call.web.accounts.identities(call.caller).await?,
+        openid: call.web.options.openid.as_ref().map(|openid| openid.name.clone()),
         present,
         is_public: user.default_visibility == Visibility::Public,
         name,
@@ -68,6 +74,11 @@ async fn change(call: Call<'_>, name: &AccountName) -> Done {
                 if form.get("visibility") == "public" { Visibility::Public } else { Visibility::Private };
             let change = UserChange { default_visibility: Some(visibility), ..UserChange::default() };
             call.web.accounts.change_user(name, change, call.caller).await?;
+            call.see("/account?done=saved")
+        }
+        "link" => openid::begin(call, Aim::Link, "/account").await,
+        "unlink" => {
+            call.web.accounts.unlink_identity(form.get("issuer"), form.get("subject"), call.caller).await?;
             call.see("/account?done=saved")
         }
         "password" => change_password(call, name).await,

@@ -8,6 +8,7 @@ use http::header::{HeaderName, HeaderValue, SET_COOKIE};
 use super::Call;
 use crate::error::PageError;
 use crate::layout::Layout;
+use crate::openid::{self, Aim};
 use crate::reply::{self, Done};
 use crate::{links, session};
 
@@ -21,12 +22,15 @@ struct SignIn {
     to: String,
     name: String,
     error: Option<String>,
+    openid: Option<String>,
 }
 
 pub(super) async fn answer(call: Call<'_>, segments: &[&str]) -> Done {
     match (segments, call.is_post()) {
         (["sign-in"], false) => form(call, call.visit.query().get("to"), "", None),
         (["sign-in"], true) => sign_in(call).await,
+        (["sign-in", "openid"], true) => openid::begin(call, Aim::SignIn, call.visit.form().get("to")).await,
+        (["sign-in", "openid", "callback"], false) => openid::finish(call).await,
         (["sign-out"], true) => sign_out(call).await,
         _ => Err(PageError::NotFound),
     }
@@ -35,7 +39,8 @@ pub(super) async fn answer(call: Call<'_>, segments: &[&str]) -> Done {
 fn form(call: Call<'_>, to: &str, name: &str, error: Option<String>) -> Done {
     let status = if error.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
     let to = links::local(&call.web.options.root, to);
-    reply::html(status, &SignIn { l: call.layout(), to, name: name.to_owned(), error })
+    let openid = call.web.options.openid.as_ref().map(|openid| openid.name.clone());
+    reply::html(status, &SignIn { l: call.layout(), to, name: name.to_owned(), error, openid })
 }
 
 async fn sign_in(call: Call<'_>) -> Done {
@@ -64,7 +69,7 @@ async fn sign_in(call: Call<'_>) -> Done {
 }
 
 /// Begins a session; the one of before ends, so that no secret from before the sign-in is good after it.
-pub(super) async fn begin(call: Call<'_>, caller: &Caller) -> Result<HeaderValue, PageError> {
+pub(crate) async fn begin(call: Call<'_>, caller: &Caller) -> Result<HeaderValue, PageError> {
     let secret = call.web.accounts.begin_session(caller, call.visit.agent()).await?;
     end_present(call).await?;
     Ok(session::set(call.visit, Some(&secret)))

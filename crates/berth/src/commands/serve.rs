@@ -75,7 +75,7 @@ async fn serve(effective: &Effective) -> Result<(), Failure> {
     }
     let operations = operations(&joined.registry);
     let mut handler = joined.api(config).counted(operations.metrics());
-    if let Some(page) = page::page(&joined, effective, operations.metrics()) {
+    if let Some(page) = page::page(&joined, effective, operations.metrics())? {
         handler = handler.with_pages(page);
     }
     let control = Control::bind(folder.path()).map_err(|error| {

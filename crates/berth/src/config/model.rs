@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::addresses::{DatabaseUrl, ExternalUrl, ListenAddress, Networks, RootPath};
 use super::value::{LogFilter, Size};
+use super::words::Hidden;
 
 /// Everything that can be configured. The meaning of each field is told in [`super::SETTINGS`].
 #[derive(Debug, Clone, Default)]
@@ -24,7 +25,21 @@ pub(crate) struct Config {
     pub(crate) delete: Delete,
     pub(crate) clean: Clean,
     pub(crate) page: Page,
+    pub(crate) openid: OpenId,
     pub(crate) limits: Limits,
+}
+
+/// `openid.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OpenId {
+    /// Empty if there is none.
+    pub(crate) issuer: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: Hidden,
+    pub(crate) name: String,
+    pub(crate) user_name_claim: String,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) makes_users: bool,
 }
 
 /// `page.*`

@@ -6,6 +6,7 @@ mod configuration;
 mod ending;
 mod help;
 mod life;
+mod looking_inside;
 mod server;
 mod serving;
 mod start;
