@@ -28,4 +28,5 @@ pub mod metrics;
 pub mod server;
 
 pub use api::Api;
+pub use manage::openapi;
 pub use origin::AddressOptions;

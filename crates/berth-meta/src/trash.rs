@@ -99,17 +99,26 @@ impl Meta {
         .await
     }
 
-    /// Repositories in the trash that had a name after `after`, in byte order of it and of their age.
+    /// Repositories in the trash, the last ones first; after the one that was deleted then and has that number.
     ///
     /// # Errors
     /// [`MetaError::Db`].
-    pub async fn deleted_repositories(&self, limit: usize) -> Result<Vec<DeletedRepository>, MetaError> {
+    pub async fn deleted_repositories(
+        &self,
+        after: Option<(Timestamp, i64)>,
+        limit: usize,
+    ) -> Result<Page<DeletedRepository>, MetaError> {
         let sql = "SELECT r.id, r.former_name, r.deleted_at, r.deleted_by, COALESCE(u.bytes, 0), COALESCE(u.own_bytes, 0)
              FROM repositories r LEFT JOIN usage u ON u.kind = 'repository' AND u.id = r.id
-             WHERE r.deleted_at IS NOT NULL AND r.former_name IS NOT NULL ORDER BY r.deleted_at DESC LIMIT ?1";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows =
-            self.db.read(move |mut tx| Box::pin(async move { tx.query(sql, params![limit]).await })).await?;
+             WHERE r.former_name IS NOT NULL
+               AND (r.deleted_at < ?1 OR (r.deleted_at = ?1 AND r.id < ?2))
+             ORDER BY r.deleted_at DESC, r.id DESC LIMIT ?3";
+        let (at, id) = after.map_or((i64::MAX, i64::MAX), |(at, id)| (at.0, id));
+        let probe = probe(limit);
+        let rows = self
+            .db
+            .read(move |mut tx| Box::pin(async move { tx.query(sql, params![at, id, probe]).await }))
+            .await?;
         let read = |row: &berth_db::Row| {
             Ok(DeletedRepository {
                 id: row.get(0)?,
@@ -119,7 +128,7 @@ impl Meta {
                 bytes: usage::Bytes { all: size(row, 4)?, own: size(row, 5)? },
             })
         };
-        rows.iter().map(read).collect()
+        Ok(Page::cut(rows.iter().map(read).collect::<Result<_, MetaError>>()?, limit))
     }
 
     /// Restores a repository: the one of that number, under the name that it had or another.

@@ -64,22 +64,39 @@ impl Registry {
         term: &str,
         limit: usize,
     ) -> Result<Vec<RepositoryFound>, RegistryError> {
+        Ok(self.find_repositories(access, term, "", limit).await?.items)
+    }
+
+    /// The same after `after`, in byte order of the names.
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn find_repositories(
+        &self,
+        access: &CatalogAccess,
+        term: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Page<RepositoryFound>, RegistryError> {
         /// Entries that are looked at before others get their turn.
         const BATCH: usize = 500;
-        let (mut seen, mut after) = (Vec::new(), String::new());
+        let (mut seen, mut after) = (Vec::new(), after.to_owned());
         loop {
             let page = self.meta.search_repositories(term, &after, BATCH).await?;
             let last = page.items.last().map(|entry| entry.name.clone());
             let visible = |entry: &RepositoryFound| {
                 entry.name.parse().is_ok_and(|name| self.authorizer.sees(access, &name, entry.is_public))
             };
-            seen.extend(page.items.into_iter().filter(visible).take(limit - seen.len()));
+            seen.extend(page.items.into_iter().filter(visible));
             match last {
-                Some(last) if page.more && seen.len() < limit => after = last,
-                _ => return Ok(seen),
+                Some(last) if page.more && seen.len() <= limit => after = last,
+                _ => break,
             }
             tokio::task::yield_now().await;
         }
+        let more = seen.len() > limit;
+        seen.truncate(limit);
+        Ok(Page { items: seen, more })
     }
 
     /// Names of repositories in a namespace that the caller has a right to, among the first `limit`: what removing its
