@@ -36,6 +36,8 @@ pub(super) async fn answer(call: Call<'_>, path: &str, body: Payload) -> Done {
     call.operation.answer(call, Box::pin(stream::iter([Ok(body)]))).await
 }
 
+/// Whoever may not read it, or finds nothing, is told that: what a request would be refused for anyway comes before its
+/// condition (RFC 9110, section 13.2.1).
 async fn require_match(call: Call<'_>, path: &str) -> Result<(), Problem> {
     let failed = |detail: &str| Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
     let Route::Operation(operation, captures) = route::find(operations(), &Method::GET, path) else {
