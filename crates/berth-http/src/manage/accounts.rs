@@ -16,7 +16,8 @@ use super::wire::page;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewTeam {
-    /// Lower-case letters, digits and `-`; also the namespace of its repositories.
+    /// Of a-z and 0-9, with single `-` or `_` between them; also the namespace of its repositories.
+    #[schemars(length(min = 2, max = 64))]
     name: String,
 }
 
@@ -162,7 +163,7 @@ async fn remove_team(call: Call<'_>) -> Result<Gone, Problem> {
     let name: AccountName = call.part("team")?;
     call.accounts.team(&name, call.caller).await?;
     let left = users::namespace(call, &name).await?;
-    if !left.is_empty() && !call.keeps() {
+    if !left.is_empty() && !call.keeps()? {
         let detail = format!(
             "{name} still has repositories, for example {}; delete them, or keep them for administrators (?keep=true)",
             left[0]

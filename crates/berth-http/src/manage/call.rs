@@ -90,17 +90,25 @@ impl Call<'_> {
     }
 
     /// Whether the caller only wants to know what would happen.
-    pub(super) fn mode(self) -> Mode {
-        if self.flag(&DRY_RUN) { Mode::DryRun } else { Mode::Real }
+    pub(super) fn mode(self) -> Result<Mode, Problem> {
+        Ok(if self.flag(&DRY_RUN)? { Mode::DryRun } else { Mode::Real })
     }
 
     /// Whether what a removal leaves behind is kept on purpose.
-    pub(super) fn keeps(self) -> bool {
+    pub(super) fn keeps(self) -> Result<bool, Problem> {
         self.flag(&KEEP)
     }
 
-    fn flag(self, parameter: &Parameter) -> bool {
-        matches!(self.get(parameter).as_deref(), Some("1" | "true"))
+    /// What is neither yes nor no is an error: `dry_run=yes` must not do it for real.
+    fn flag(self, parameter: &Parameter) -> Result<bool, Problem> {
+        match self.get(parameter).as_deref() {
+            Some("1" | "true") => Ok(true),
+            None | Some("0" | "false") => Ok(false),
+            Some(other) => {
+                let detail = format!("{} is true or false, not {other:?}", parameter.name);
+                Err(Problem::new(StatusCode::BAD_REQUEST, detail))
+            }
+        }
     }
 }
 

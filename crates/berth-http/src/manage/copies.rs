@@ -70,7 +70,7 @@ async fn copy(call: Call<'_>, Json(new): Json<New>) -> Result<Found<View>, Probl
     let authorizer = call.registry.authorizer();
     let source = authorizer.authorize::<Pull>(call.caller, &from).await?;
     let target = authorizer.authorize::<Push>(call.caller, &to).await?;
-    let request = CopyRequest { at, tags, referrers: new.referrers, mode: call.mode() };
+    let request = CopyRequest { at, tags, referrers: new.referrers, mode: call.mode()? };
     let copied = call.registry.copy_image(&source, &target, request).await?;
     let names = |moves: &[TagMove]| moves.iter().map(|moved| moved.tag.to_string()).collect();
     Ok(Found(View {

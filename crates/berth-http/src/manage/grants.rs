@@ -15,11 +15,12 @@ use super::wire::{When, page};
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewGrant", example = new_example())]
 struct New {
-    /// Who gets it: a user, a team or a robot; `users` for all who signed in, `everyone` for all.
+    /// Who gets it: a user, a team or a robot, or `everyone`.
     subject: String,
     /// The repositories: a name, or a pattern such as `acme/*` or `acme/**`.
     pattern: String,
-    /// What he may do there: `pull`, `push`, `delete`, `admin`.
+    /// What he may do there: `pull`, `push`, `delete`, `admin`, or `*` for all.
+    #[schemars(length(min = 1))]
     actions: Vec<String>,
     /// Says that a pattern across namespaces is meant.
     #[serde(default)]

@@ -241,7 +241,7 @@ async fn roll_back(call: Call<'_>, Json(back): Json<Back>) -> Result<Found<Rolle
         (None, Some(digest)) => Past::Digest(parse(&digest)?),
         _ => return Err(Problem::new(StatusCode::BAD_REQUEST, "say at or digest, not both")),
     };
-    let (digest, moved) = call.registry.roll_back(&access, &tag, to, call.mode()).await?;
+    let (digest, moved) = call.registry.roll_back(&access, &tag, to, call.mode()?).await?;
     let from = moved.as_ref().and_then(|moved| moved.from.as_ref()).map(Digest::to_string);
     Ok(Found(RolledBack { tag: tag.to_string(), digest: digest.to_string(), from, moved: moved.is_some() }))
 }
@@ -264,7 +264,7 @@ async fn remove_manifest(call: Call<'_>) -> Result<Found<Removed>, Problem> {
 async fn remove(call: Call<'_>, at: &Reference) -> Result<Found<Removed>, Problem> {
     let name: RepositoryName = call.part("repository")?;
     let access = call.registry.authorizer().authorize::<Delete>(call.caller, &name).await?;
-    Ok(Found(removed(&call.registry.delete_manifest(&access, at, call.mode()).await?)))
+    Ok(Found(removed(&call.registry.delete_manifest(&access, at, call.mode()?).await?)))
 }
 
 async fn restore(call: Call<'_>) -> Result<Found<Restored>, Problem> {

@@ -17,7 +17,7 @@ pub(super) enum Kind {
     Number,
     /// Entries of a page.
     Limit,
-    /// `true` or `1`, or anything else.
+    /// `true` or `1`, `false` or `0`.
     Flag,
     /// A moment or a day.
     Time,

@@ -130,7 +130,7 @@ async fn change(call: Call<'_>, Json(change): Json<Change>) -> Result<Found<View
 async fn remove(call: Call<'_>) -> Result<Found<Removed>, Problem> {
     let name: RepositoryName = call.part("repository")?;
     let access = call.registry.authorizer().authorize::<Admin>(call.caller, &name).await?;
-    Ok(Found(removed(&call.registry.delete_repository(&access, call.mode()).await?)))
+    Ok(Found(removed(&call.registry.delete_repository(&access, call.mode()?).await?)))
 }
 
 fn view(row: RepositoryRow) -> View {

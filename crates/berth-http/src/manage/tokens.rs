@@ -22,10 +22,12 @@ static ACCOUNT: Parameter =
 #[schemars(rename = "NewToken", example = new_example())]
 struct New {
     /// What it is for.
+    #[schemars(length(min = 1))]
     name: String,
     /// Whose it is; the caller's own if nothing is said.
     account: Option<String>,
-    /// What may be done with it: `pull`, `push`, `delete`, `admin`.
+    /// What may be done with it: `pull`, `push`, `delete`, `admin`, or `*` for all.
+    #[schemars(length(min = 1))]
     actions: Vec<String>,
     /// The repositories; all if nothing is said.
     #[serde(default)]

@@ -201,7 +201,7 @@ async fn manifests(call: Call<'_>) -> Result<Found<Manifests>, Problem> {
 async fn empty(call: Call<'_>) -> Result<Found<Removed>, Problem> {
     let name: RepositoryName = call.part("repository")?;
     let access = call.registry.authorizer().authorize::<Admin>(call.caller, &name).await?;
-    Ok(Found(removed(&call.registry.empty_trash(&access, call.mode()).await?)))
+    Ok(Found(removed(&call.registry.empty_trash(&access, call.mode()?).await?)))
 }
 
 async fn restore(call: Call<'_>, Json(wanted): Json<Restore>) -> Result<Found<Restored>, Problem> {
@@ -219,7 +219,7 @@ async fn rename(call: Call<'_>, Json(wanted): Json<Rename>) -> Result<Found<Rena
     let from = authorizer.authorize::<Admin>(call.caller, &name).await?;
     let into = authorizer.authorize::<Admin>(call.caller, &to).await?;
     let redirect = Duration::from_secs(wanted.redirect_seconds);
-    let request = RenameRequest { redirect, mode: call.mode() };
+    let request = RenameRequest { redirect, mode: call.mode()? };
     call.registry.rename_repository(&from, &into, request).await?;
     Ok(Found(Renamed {
         from: name.as_str().to_owned(),

@@ -16,7 +16,8 @@ use super::wire::{When, page};
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "NewUser", example = new_example())]
 struct New {
-    /// Lower-case letters, digits and `-`; also the namespace of his repositories.
+    /// Of a-z and 0-9, with single `-` or `_` between them; also the namespace of his repositories.
+    #[schemars(length(min = 2, max = 64))]
     name: String,
     /// Whether he administers everything.
     #[serde(default)]
@@ -191,7 +192,7 @@ async fn remove(call: Call<'_>) -> Result<Gone, Problem> {
     let name: AccountName = call.part("user")?;
     call.accounts.user(&name, call.caller).await?;
     let left = namespace(call, &name).await?;
-    if !left.is_empty() && !call.keeps() {
+    if !left.is_empty() && !call.keeps()? {
         let detail = format!(
             "{name} still has repositories, for example {}; delete them, or disable the user, or keep them for \
              administrators (?keep=true)",

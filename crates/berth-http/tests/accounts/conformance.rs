@@ -11,7 +11,17 @@ use crate::town::Reply;
 static DOCUMENT: LazyLock<Value> = LazyLock::new(berth_http::openapi);
 
 /// Keywords that say nothing about a single value that the others do not.
-const REMARKS: [&str; 7] = ["description", "title", "examples", "default", "minLength", "maximum", "minimum"];
+const REMARKS: [&str; 9] = [
+    "description",
+    "title",
+    "examples",
+    "default",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maximum",
+    "minimum",
+];
 
 /// Fails if an answer of the management API, or a body that was taken, is not as described.
 pub(crate) fn require(method: &str, target: &str, body: &[u8], reply: &Reply) {

@@ -43,6 +43,9 @@ async fn every_refusal_is_a_problem() {
         assert_eq!(refused.json()["detail"], detail);
     }
     problem(&town.get("/api/v1/trash?after=x", &root).await, 400);
+    town.push("acme/app").await;
+    problem(&town.ask("DELETE", "/api/v1/repositories/acme/app?dry_run=yes", &root, b"").await, 400);
+    assert_eq!(town.get("/api/v1/repositories/acme/app", &root).await.status, 200, "nothing was deleted");
     let long = "a".repeat(2 << 20);
     problem(&town.ask("POST", "/api/v1/users/import-htpasswd", &root, long.as_bytes()).await, 413);
     problem(&town.ask("POST", "/api/v1/users/import-htpasswd", &root, b"\xff").await, 400);
