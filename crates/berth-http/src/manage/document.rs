@@ -294,3 +294,17 @@ fn own_operation() -> Value {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{PARTS, openapi};
+
+    #[test]
+    fn no_operation_hides_another() {
+        let n_operations: usize = PARTS.iter().map(|(_, _, operations)| operations.len()).sum();
+        let document = openapi();
+        let paths = document["paths"].as_object().expect("paths are an object").values();
+        let n_described: usize = paths.map(|item| item.as_object().map_or(0, |item| item.len())).sum();
+        assert_eq!(n_described, n_operations + 1, "the description describes itself too");
+    }
+}

@@ -21,7 +21,8 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache, private");
 /// Held from the look at what is there to the end of the change.
 ///
 /// So of two who read the same and then change it, both with `If-Match`, only one succeeds. Against a change without
-/// that header, or one by another process on the same database, it is a look and then a leap: a moment remains.
+/// that header, or one by another process on the same database, it is a look and then a leap: a moment remains in which
+/// that one is overwritten unseen.
 static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Answers a call at `path`; one with `If-Match` only if what GET answers at the same path is what the caller has read.
