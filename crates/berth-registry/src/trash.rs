@@ -93,7 +93,7 @@ impl Registry {
     pub async fn deleted_manifests(
         &self,
         access: &Access<Delete>,
-        after: i64,
+        after: Option<(Timestamp, Digest)>,
         limit: usize,
     ) -> Result<Page<DeletedManifest>, RegistryError> {
         Ok(self.meta.deleted_manifests(access.repository(), after, limit).await?)

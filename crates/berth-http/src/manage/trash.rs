@@ -1,5 +1,6 @@
 //! `/api/v1/trash`, and what is deleted, restored and renamed of one repository.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use berth_oci::{Digest, RepositoryName};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Call, parse};
 use super::operation::{Found, Json, Operation};
-use super::parameter::{DRY_RUN, NUMBERED_PAGES, PAGES};
+use super::parameter::{DRY_RUN, PAGES};
 use super::problem::Problem;
 use super::wire::When;
 
@@ -88,7 +89,7 @@ struct Manifests {
     /// The manifests of this page.
     manifests: Vec<Manifest>,
     /// Where the next page begins, if there is one.
-    next: Option<i64>,
+    next: Option<String>,
 }
 
 /// What came back.
@@ -138,7 +139,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::get("/repositories/{repository}/-/trash", manifests)
             .named("listDeletedManifests", "List what was deleted in a repository")
             .about("Needs `delete`. The oldest come first.")
-            .with(&NUMBERED_PAGES),
+            .with(&PAGES),
         Operation::delete("/repositories/{repository}/-/trash", empty)
             .named("emptyTrash", "Give up what was deleted in a repository, before its time")
             .about("Needs `admin`. It cannot be restored any more.")
@@ -157,8 +158,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 async fn list(call: Call<'_>) -> Result<Found<Repositories>, Problem> {
     let catalog = call.registry.authorizer().search(call.caller)?;
-    let after =
-        Some(call.after()).filter(|after| !after.is_empty()).map(|after| cursor(&after)).transpose()?;
+    let after = cursor(call)?;
     let page = call.registry.deleted_repositories(&catalog, after, call.limit()?).await?;
     let next = page.items.last().filter(|_| page.more);
     let next = next.map(|repository| format!("{}-{}", repository.deleted_at.0, repository.id));
@@ -174,11 +174,15 @@ async fn list(call: Call<'_>) -> Result<Found<Repositories>, Problem> {
     Ok(Found(Repositories { repositories: page.items.iter().map(view).collect(), next }))
 }
 
-/// Reads a `next` of ours: when it was deleted, and the number.
-fn cursor(text: &str) -> Result<(Timestamp, i64), Problem> {
+/// Reads a `next` of ours: since when it is in the trash, and which of those it is.
+fn cursor<T: FromStr>(call: Call<'_>) -> Result<Option<(Timestamp, T)>, Problem> {
+    let after = call.after();
+    if after.is_empty() {
+        return Ok(None);
+    }
     let read = || {
-        let (at, id) = text.split_once('-')?;
-        Some((Timestamp(at.parse().ok()?), id.parse().ok()?))
+        let (at, which) = after.split_once('-')?;
+        Some(Some((Timestamp(at.parse().ok()?), which.parse().ok()?)))
     };
     read().ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "after is the next of the page before"))
 }
@@ -186,8 +190,9 @@ fn cursor(text: &str) -> Result<(Timestamp, i64), Problem> {
 async fn manifests(call: Call<'_>) -> Result<Found<Manifests>, Problem> {
     let name: RepositoryName = call.part("repository")?;
     let access = call.registry.authorizer().authorize::<Delete>(call.caller, &name).await?;
-    let page = call.registry.deleted_manifests(&access, call.after_number()?, call.limit()?).await?;
-    let next = page.items.last().filter(|_| page.more).map(|manifest| manifest.since.0);
+    let page = call.registry.deleted_manifests(&access, cursor(call)?, call.limit()?).await?;
+    let next = page.items.last().filter(|_| page.more);
+    let next = next.map(|manifest| format!("{}-{}", manifest.since.0, manifest.digest));
     let view = |manifest: DeletedManifest| Manifest {
         digest: manifest.digest.to_string(),
         since: manifest.since.into(),

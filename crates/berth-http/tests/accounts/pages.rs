@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::town::{Town, basic};
+use crate::town::{MANIFEST, Town, basic, digest, manifest};
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// All entries of a list, in pages of `limit`, and the number of pages.
 async fn pages(town: &Town, path: &str, user: &str, name: &str, limit: usize) -> (Vec<Value>, usize) {
@@ -27,6 +29,32 @@ async fn pages(town: &Town, path: &str, user: &str, name: &str, limit: usize) ->
     }
 }
 
+/// What goes with an index goes at one moment: pages must tell it apart.
+async fn delete_an_index(town: &Town) {
+    let root = basic("root-of-all");
+    let put = |reference: String, media_type: &'static str, body: Vec<u8>| {
+        let root = &root;
+        async move {
+            let target = format!("/v2/acme/a/manifests/{reference}");
+            let headers = [("authorization", root.as_str()), ("content-type", media_type)];
+            assert_eq!(town.send("PUT", &target, &headers, &body).await.status, 201);
+        }
+    };
+    let mut entries = Vec::new();
+    for nonce in ["1", "2", "3"] {
+        let mut platform: Value = serde_json::from_slice(&manifest()).unwrap();
+        platform["annotations"] = json!({ "nonce": nonce });
+        let platform = platform.to_string().into_bytes();
+        entries.push(json!({ "mediaType": MANIFEST, "digest": digest(&platform), "size": platform.len() }));
+        put(digest(&platform), MANIFEST, platform).await;
+    }
+    let index =
+        json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries }).to_string().into_bytes();
+    let target = format!("/api/v1/repositories/acme/a/-/manifests/{}", digest(&index));
+    put("all".to_owned(), INDEX, index).await;
+    assert_eq!(town.ask("DELETE", &target, &root, b"").await.status, 200);
+}
+
 async fn filled() -> Town {
     let town = Town::new().await;
     let root = basic("root-of-all");
@@ -41,6 +69,7 @@ async fn filled() -> Town {
             assert_eq!(reply.status, 201, "{reply:?}");
         }
     };
+    delete_an_index(&town).await;
     for n in 0..4 {
         post("teams", json!({ "name": format!("team-{n}") })).await;
         post("robots", json!({ "name": format!("acme.r{n}") })).await;
@@ -69,6 +98,7 @@ async fn pages_of_any_size_are_the_whole_list() {
         ("repositories/acme/a/-/rules", "rules", 4),
         ("quotas", "quotas", 4),
         ("trash", "repositories", 4),
+        ("repositories/acme/a/-/trash", "manifests", 4),
         ("usage", "namespaces", 3),
         ("usage/namespaces/acme", "repositories", 4),
         ("audit?action=token", "entries", 4),

@@ -19,7 +19,7 @@ async fn a_deleted_manifest_comes_back_with_its_tags_until_its_bytes_are_gone() 
         assert_eq!((removal.n_tags, removal.freed, removal.shared), (3, 5 + 3, 0), "{}", test.engine);
         assert!(matches!(meta.manifest(&app, &at(&one.to_string())).await, Err(MetaError::ManifestUnknown)));
         push(&meta, "a", "{2}", &["moved"], DAY).await;
-        let listed = meta.deleted_manifests(&app, 0, 10).await.unwrap().items;
+        let listed = meta.deleted_manifests(&app, None, 10).await.unwrap().items;
         assert_eq!((listed.len(), listed[0].deleted_by.as_deref()), (1, Some("bob")));
         let restored = meta.restore_manifest(&app, &one, &later("bob", DAY * 2)).await.unwrap();
         assert_eq!(restored.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(), ["1", "latest"]);
