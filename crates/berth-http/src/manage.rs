@@ -36,7 +36,7 @@ use berth_auth::Accounts;
 use berth_registry::{Body, BodyError, Caller, Registry};
 use bytes::Bytes;
 use futures_core::Stream;
-use http::header::{CACHE_CONTROL, ORIGIN};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
@@ -143,7 +143,8 @@ pub(crate) fn is_document(path: &str) -> bool {
 /// Answers a request for the description.
 pub(crate) fn answer_document(head: &Parts) -> Answer {
     let answer = if *method(head) == Method::GET {
-        answer::json(StatusCode::OK, document::document())
+        answer::full(StatusCode::OK, document::text())
+            .with(CONTENT_TYPE, HeaderValue::from_static("application/json"))
     } else {
         Problem::method_not_allowed(&[&Method::GET]).into_answer()
     };

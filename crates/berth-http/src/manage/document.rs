@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -44,9 +45,10 @@ pub fn openapi() -> Value {
     OPENAPI.clone()
 }
 
-/// The same, without a copy.
-pub(super) fn document() -> &'static Value {
-    &OPENAPI
+/// The same as text. It is made once: whoever asks without a name must not make us work.
+pub(super) fn text() -> Bytes {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| OPENAPI.to_string().into());
+    TEXT.clone()
 }
 
 /// One generator for what is taken and one for what is given: a field with a default may be left out by a client, and
