@@ -1,4 +1,4 @@
-# Berth in an image that holds one static binary and an empty data folder, nothing else.
+# Berth in an image that holds one static binary, root certificates and an empty data folder, nothing else.
 #
 #   docker build -t berth .
 #   docker run -d --name berth -p 127.0.0.1:5000:5000 -v berth-data:/data berth
@@ -14,6 +14,8 @@ RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
 
 FROM scratch
 COPY --from=build /image/berth /berth
+# Whom the server believes when it asks others (a provider of sign-ins); the build image has them.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 # The owner of a new volume is the owner of this folder: a user without a name and without rights.
 COPY --from=build --chown=65532:65532 --chmod=0700 /image/data /data
 USER 65532:65532

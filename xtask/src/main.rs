@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod browser;
 mod check;
 mod conformance;
 mod crash;
@@ -26,6 +27,8 @@ struct Cli {
 enum Command {
     /// Berth, docker-registry and nginx under the same load, and ratios.
     Bench(bench::Options),
+    /// The page in a headless Chromium: stories, hostile texts, pictures.
+    Browser(browser::Options),
     /// Format, clippy and tests: what to run before a commit.
     Check(check::Options),
     /// The official OCI conformance program against a server started here.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Bench(options) => bench::run(&options),
+        Command::Browser(options) => browser::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Conformance(options) => conformance::run(&options),
         Command::Crash(options) => crash::run(&options),

@@ -13,7 +13,7 @@ use crate::decision::{self, Verdict};
 use crate::password::Passwords;
 use crate::schema::SCHEMA;
 use crate::signing_keys::SigningKeys;
-use crate::{Action, AuthError, Caller, Directory, Visibility, directory};
+use crate::{Action, AuthError, Caller, Directory, Visibility, directory, sessions};
 
 /// Time between two looks at the generation.
 const LOOK: Duration = Duration::from_secs(2);
@@ -138,6 +138,9 @@ impl Accounts {
                 Box::pin(async move {
                     tx.execute("DELETE FROM invitations WHERE expires_at < ?1", berth_db::params![now])
                         .await?;
+                    let (idle, longest) = sessions::horizon(now);
+                    let sql = "DELETE FROM sessions WHERE seen_at < ?1 OR created_at < ?2";
+                    tx.execute(sql, berth_db::params![idle, longest]).await?;
                     let sql = "DELETE FROM access_tokens WHERE expires_at < ?1";
                     if tx.execute(sql, berth_db::params![now]).await? > 0 {
                         bump(&mut tx).await?;

@@ -58,6 +58,14 @@ impl Directory {
     }
 
     /// The role of a user in a team.
+    /// The teams that a user is in, by name.
+    pub fn teams_of(&self, user: AccountId) -> Vec<&Account> {
+        let memberships = self.memberships.get(&user).map_or(&[][..], Vec::as_slice);
+        let mut teams: Vec<_> = memberships.iter().filter_map(|(team, _)| self.account(*team)).collect();
+        teams.sort_by(|a, b| a.name.cmp(&b.name));
+        teams
+    }
+
     pub(crate) fn role(&self, user: AccountId, team: AccountId) -> Option<Role> {
         let teams = self.memberships.get(&user)?;
         teams.iter().find(|(id, _)| *id == team).map(|(_, role)| *role)

@@ -24,6 +24,7 @@ mod htpasswd;
 mod invitation;
 mod login;
 mod password;
+mod sessions;
 mod signing_keys;
 
 // The rows, and who may change them.
@@ -52,5 +53,6 @@ pub use htpasswd::Imported;
 pub use invitation::{Invitation, Invited};
 pub use login::{Credentials, LoginError};
 pub use secret::Secret;
+pub use sessions::{SessionId, SessionView};
 pub use teams::{MemberView, TeamView};
 pub use users::{NewUser, UserChange, UserView};

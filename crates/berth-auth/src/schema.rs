@@ -3,8 +3,38 @@
 use berth_db::{Migration, Schema};
 
 /// Every step from the beginning.
-pub(crate) const SCHEMA: Schema =
-    Schema { name: "auth", steps: &[Migration { version: 1, name: "accounts", sql: ACCOUNTS }] };
+pub(crate) const SCHEMA: Schema = Schema {
+    name: "auth",
+    steps: &[
+        Migration { version: 1, name: "accounts", sql: ACCOUNTS },
+        Migration { version: 2, name: "sessions", sql: SESSIONS },
+    ],
+};
+
+/// - `sessions`: of the web page, by the SHA-256 of their secret; they end with the epoch that they were begun in.
+/// - `identities`: who an identity provider vouches for, by the subject that it never gives to somebody else.
+const SESSIONS: &str = "
+CREATE TABLE sessions (
+    id IDENTITY,
+    account_id BIGINT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    hash KEY NOT NULL UNIQUE,
+    epoch BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    address TEXT NOT NULL,
+    agent TEXT NOT NULL
+);
+CREATE INDEX sessions_account ON sessions (account_id);
+CREATE INDEX sessions_seen ON sessions (seen_at);
+CREATE TABLE identities (
+    issuer KEY NOT NULL,
+    subject KEY NOT NULL,
+    account_id BIGINT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (issuer, subject)
+);
+CREATE INDEX identities_account ON identities (account_id);
+";
 
 /// Times are microseconds since 1970; flags are 0 or 1.
 ///

@@ -7,6 +7,8 @@ mod town;
 mod changes;
 #[path = "accounts/deciding.rs"]
 mod deciding;
+#[path = "accounts/sessions.rs"]
+mod sessions;
 #[path = "accounts/signing_in.rs"]
 mod signing_in;
 #[path = "accounts/tokens.rs"]

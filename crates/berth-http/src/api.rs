@@ -7,7 +7,7 @@ use berth_registry::{Body, BodyError, Caller, Registry};
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,8 +18,9 @@ use crate::error::ApiError;
 use crate::headers::{API_VERSION, DOCKER_API_VERSION, NOSNIFF};
 use crate::metrics::Metrics;
 use crate::origin::{AddressOptions, Origin};
+use crate::pages::Pages;
 use crate::server::{ConnInfo, Handler, RequestBody, ResponseBody, RouteKind};
-use crate::{credentials, manage, search, setup, token, v2};
+use crate::{credentials, manage, pages, search, setup, token, v2};
 
 /// What `docker search` reads at `/v1/_ping`.
 const STANDALONE: HeaderName = HeaderName::from_static("x-docker-registry-standalone");
@@ -30,6 +31,7 @@ pub struct Api {
     registry: Registry,
     accounts: Option<Accounts>,
     addresses: Arc<AddressOptions>,
+    pages: Option<Arc<dyn Pages>>,
     /// Everybody, where there are no accounts.
     anonymous: Caller,
     uploads: Gauge,
@@ -42,6 +44,7 @@ impl Api {
             registry,
             accounts: None,
             addresses: Arc::default(),
+            pages: None,
             anonymous: Caller::anonymous(None),
             uploads: Gauge::default(),
         }
@@ -51,6 +54,12 @@ impl Api {
     pub fn with_accounts(mut self, accounts: Accounts, addresses: AddressOptions) -> Api {
         self.accounts = Some(accounts);
         self.addresses = Arc::new(addresses);
+        self
+    }
+
+    /// Serves pages for people as well.
+    pub fn with_pages(mut self, pages: Arc<dyn Pages>) -> Api {
+        self.pages = Some(pages);
         self
     }
 
@@ -88,7 +97,10 @@ impl Api {
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if let Some(uri) = self.pages.as_deref().and_then(|pages| pages::without_root(pages, &head.uri)) {
+            head.uri = uri;
+        }
         let body = body.map(|piece| piece.map_err(|error| BodyError(Box::new(error))));
         let origin = match connection {
             Some(connection) => Origin::of(&head, connection, &self.addresses),
@@ -100,6 +112,10 @@ impl Api {
             path if path == "/token" || path == "/setup" || path.starts_with("/setup/") => {
                 self.without_caller(&origin, &head, body).await
             }
+            path if !is_api(path) => match &self.pages {
+                Some(pages) => pages::answer(pages.as_ref(), &origin, &head, body).await,
+                None => not_found(),
+            },
             path => match self.caller(&origin, &head, known).await {
                 Ok(caller) => self.with_caller(&caller, &origin, &head, body).await,
                 Err(error) if path.starts_with("/api/") => manage::refused(&head, error),
@@ -117,6 +133,16 @@ impl Api {
         let Some(accounts) = self.accounts.as_ref().filter(|accounts| accounts.any()) else {
             return Ok(self.anonymous.clone());
         };
+        // A session counts for the management API and never for images: no page may push or pull in somebody's name.
+        if head.uri.path().starts_with("/api/")
+            && !head.headers.contains_key(AUTHORIZATION)
+            && let Some(secret) = self.pages.as_ref().and_then(|pages| pages.session(&head.headers))
+        {
+            let found = accounts.session(&secret, origin.client).await.map_err(ApiError::internal)?;
+            if let Some((caller, _)) = found {
+                return if manage::is_from_here(head, origin) { Ok(caller) } else { Err(manage::foreign()) };
+            }
+        }
         let credentials = credentials::read(&head.headers).ok_or_else(|| credentials::malformed(origin))?;
         let identified = accounts.identify(&credentials, origin.client).await;
         identified.map_err(|error| credentials::refused(error, origin))
@@ -171,6 +197,13 @@ fn ping(head: &Parts) -> Answer {
     };
     answer.extensions_mut().insert(RouteKind("v1"));
     answer
+}
+
+/// Whether a path belongs to the distribution API or to the management API, whatever may be there.
+fn is_api(path: &str) -> bool {
+    let below =
+        |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    below("/v2") || below("/v1") || path.starts_with("/api/")
 }
 
 fn not_found() -> Answer {

@@ -142,9 +142,10 @@ fn done(name: &str, origin: &Origin) -> Answer {
 /// `title` and `content` are HTML.
 fn page(status: StatusCode, title: &str, content: &str) -> Answer {
     let html = format!(
+        // Relative to the path of the link, wherever a proxy serves it.
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{title} – Berth</title>\
-         <link rel=\"stylesheet\" href=\"{STYLE_PATH}\"><main><h1>{title}</h1>{content}</main></html>"
+         <link rel=\"stylesheet\" href=\"style.css\"><main><h1>{title}</h1>{content}</main></html>"
     );
     full(status, html).with(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
 }

@@ -200,6 +200,7 @@ async fn changes(meta: &Meta, app: &RepositoryName) {
             subject: None,
             artifact_type: None,
             annotations: None,
+            labels: Vec::new(),
         };
         let tags = vec![format!("2.0.{n}").parse().unwrap()];
         let put =

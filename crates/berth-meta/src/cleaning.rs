@@ -75,7 +75,40 @@ pub struct CleaningState {
     pub bytes: u64,
 }
 
+/// What the cleaning took on one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CleanedDay {
+    /// The day, counted from 1970.
+    pub day: i64,
+    /// Manifests.
+    pub manifests: u64,
+    /// Blobs.
+    pub blobs: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
 impl Meta {
+    /// What was cleaned on each of the last `days`, as far as anything was, the oldest first.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn cleaned_days(&self, now: Timestamp, days: i64) -> Result<Vec<CleanedDay>, MetaError> {
+        let since = now.0 / DAY - days;
+        let sql = "SELECT day, manifests, blobs, bytes FROM cleaned WHERE day > ?1 ORDER BY day";
+        let rows =
+            self.db.read(move |mut tx| Box::pin(async move { tx.query(sql, params![since]).await })).await?;
+        let read = |row: &berth_db::Row| {
+            Ok(CleanedDay {
+                day: row.get(0)?,
+                manifests: size(row, 1)?,
+                blobs: size(row, 2)?,
+                bytes: size(row, 3)?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+
     /// Removes a part of a deleted repository whose trash time is over.
     ///
     /// # Errors

@@ -87,6 +87,10 @@ async fn run(
         n_manifests += u64::from(is_new);
         copies.push(copied);
     }
+    // What the images here say of themselves, the copy says there.
+    let sql = "INSERT INTO labels (repository_id, key, value) SELECT ?1, key, value FROM labels WHERE repository_id = ?2
+         ON CONFLICT (repository_id, key) DO NOTHING";
+    tx.execute(sql, params![into.0, from.0]).await?;
     let rules = Rules::of(tx, &copy.into).await?;
     if copy.referrers {
         copy_attached_tags(tx, from, into, &copies, &rules, change).await?;

@@ -10,7 +10,7 @@ use crate::recent;
 use crate::repositories::{self, RepositoryId};
 use crate::rows::{digest, from_size, size};
 use crate::rules::Rules;
-use crate::{Change, Fullness, Meta, MetaError, TagMove, life, quotas, tags, trash, usage};
+use crate::{Change, Fullness, Meta, MetaError, TagMove, labels, life, quotas, tags, trash, usage};
 
 /// A stored manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct NewManifest {
     pub artifact_type: Option<String>,
     /// Annotations as JSON, kept for the list of referrers.
     pub annotations: Option<String>,
+    /// What the image says of itself, for search: labels of its config, and annotations.
+    pub labels: Vec<(String, String)>,
 }
 
 /// A reference from a manifest.
@@ -240,6 +242,9 @@ async fn store(tx: &mut Tx<'_>, put: &PutManifest) -> Result<PutDone, MetaError>
         }
         None => (insert(tx, repository, put, &digest).await?, true),
     };
+    if is_new || !put.tags.is_empty() {
+        labels::note(tx, repository, &manifest.labels).await?;
+    }
     let rules = Rules::of(tx, &put.repository).await?;
     let (moves, floated) = tags::set_all(tx, repository, &put.tags, &digest, &rules, &put.change).await?;
     if is_new {

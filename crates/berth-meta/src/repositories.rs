@@ -21,17 +21,6 @@ pub struct RepositoryEntry {
     pub is_public: bool,
 }
 
-/// A repository that a search found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepositoryFound {
-    /// Its name.
-    pub name: String,
-    /// One line about it.
-    pub description: String,
-    /// Whether everybody may pull from it.
-    pub is_public: bool,
-}
-
 /// A repository with what people set of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryRow {
@@ -95,41 +84,6 @@ impl Meta {
             })
             .await?;
         names(&rows)
-    }
-
-    /// Repositories that hold `term` in their name or description, in any case of letters, after `after` in byte order.
-    ///
-    /// # Errors
-    /// [`MetaError::Db`].
-    pub async fn search_repositories(
-        &self,
-        term: &str,
-        after: &str,
-        limit: usize,
-    ) -> Result<Page<RepositoryFound>, MetaError> {
-        let mut pattern = String::from("%");
-        for c in term.chars().take(255).flat_map(char::to_lowercase) {
-            if matches!(c, '%' | '_' | '!') {
-                pattern.push('!');
-            }
-            pattern.push(c);
-        }
-        pattern.push('%');
-        let after = after.to_owned();
-        let sql = "SELECT name, description, visibility FROM repositories
-             WHERE name > ?1 AND name < '~' AND (name LIKE ?2 ESCAPE '!' OR LOWER(description) LIKE ?2 ESCAPE '!')
-             ORDER BY name LIMIT ?3";
-        let rows = self
-            .db
-            .read(move |mut tx| {
-                let (after, pattern) = (after.clone(), pattern.clone());
-                Box::pin(async move { tx.query(sql, params![&after, &pattern, probe(limit)]).await })
-            })
-            .await?;
-        let found = |row: &Row| {
-            Ok(RepositoryFound { name: row.get(0)?, description: row.get(1)?, is_public: is_public(row, 2)? })
-        };
-        Ok(Page::cut(rows.iter().map(found).collect::<Result<_, MetaError>>()?, limit))
     }
 
     /// Whether a repository is public; `None` if there is none of that name.
@@ -335,6 +289,6 @@ fn word(is_public: bool) -> &'static str {
     if is_public { "public" } else { "private" }
 }
 
-fn is_public(row: &Row, column: usize) -> Result<bool, DbError> {
+pub(crate) fn is_public(row: &Row, column: usize) -> Result<bool, DbError> {
     Ok(row.get::<String>(column)? == word(true))
 }

@@ -9,8 +9,28 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { version: 1, name: "registry", sql: REGISTRY },
         Migration { version: 2, name: "settings of a repository", sql: SETTINGS },
         Migration { version: 3, name: "life of an image", sql: LIFE },
+        Migration { version: 4, name: "what the page shows", sql: PAGE },
     ],
 };
+
+/// - `labels`: what the image that was pushed last says of itself, by key, for search.
+/// - `layer_indexes`: what is inside of a layer, made when somebody first looks.
+/// - `tags_recent`, `tags_named`: what is new anywhere, and which repositories have a tag.
+const PAGE: &str = "
+CREATE TABLE labels (
+    repository_id BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    key KEY NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (repository_id, key)
+);
+CREATE TABLE layer_indexes (
+    blob_id BIGINT NOT NULL PRIMARY KEY REFERENCES blobs (id) ON DELETE CASCADE,
+    made_at BIGINT NOT NULL,
+    content BYTES NOT NULL
+);
+CREATE INDEX tags_recent ON tags (began_at, id) WHERE ended_at IS NULL;
+CREATE INDEX tags_named ON tags (name, repository_id) WHERE ended_at IS NULL;
+";
 
 /// Repositories of before are private: with accounts on they belong to administrators until somebody opens them.
 const SETTINGS: &str = "

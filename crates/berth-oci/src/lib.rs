@@ -16,6 +16,7 @@ pub mod image_reference;
 pub mod reference;
 
 pub mod descriptor;
+pub mod image_config;
 pub mod index_builder;
 pub mod manifest;
 pub mod media_type;
@@ -29,6 +30,7 @@ pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::ErrorCode;
 pub use hasher::Hasher;
+pub use image_config::{BuildStep, ImageConfig};
 pub use image_reference::{ImageReference, ImageReferenceError};
 pub use index_builder::IndexBuilder;
 pub use manifest::{Manifest, ManifestError, ManifestKind, ManifestReference, Role};

@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use berth_meta::{Cleaned, CleaningState, Horizon, Tombstone};
+use berth_meta::{Cleaned, CleanedDay, CleaningState, Horizon, Tombstone};
 use futures_util::{StreamExt, stream};
 
-use crate::{Authorizer, Registry, RegistryError, ServerAccess};
+use crate::{Authorizer, Registry, RegistryError, ServerAccess, Timestamp};
 
 /// Time from the start to the first round of the rules that keep tags: a start has other things to do.
 const RETENTION_FIRST: Duration = Duration::from_secs(10 * 60);
@@ -197,6 +197,18 @@ impl Registry {
     /// Only internal ones.
     pub async fn cleaning_state(&self, _access: &ServerAccess) -> Result<CleaningState, RegistryError> {
         Ok(self.meta.cleaning_state(self.clock.earliest()).await?)
+    }
+
+    /// What was cleaned on each of the last `days`, as far as anything was, the oldest first.
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn cleaned_days(
+        &self,
+        _access: &ServerAccess,
+        days: i64,
+    ) -> Result<Vec<CleanedDay>, RegistryError> {
+        Ok(self.meta.cleaned_days(Timestamp::now(), days).await?)
     }
 
     /// What was freed since the server began, for metrics.

@@ -11,11 +11,14 @@ mod clock;
 mod copies;
 mod error;
 mod holds;
+mod inside;
 mod janitor;
 mod lists;
+mod look;
 mod manifests;
 mod retention;
 mod rules;
+mod search;
 mod sessions;
 mod settings;
 mod tags;
@@ -32,17 +35,21 @@ pub use access::{
 pub use berth_auth::Caller;
 pub use berth_blobs::{BlobFile, BlobStore, StoreError};
 pub use berth_meta::{
-    Bytes, Choice, CleaningState, Copied, DeletedManifest, DeletedRepository, Fullness, Gone, Hold, Keep,
-    LargeBlob, Meta, MetaError, Mode, NO_NAMESPACE, NamespaceUsage, NewRule, Page, Past, Removal,
-    RepositoryChange, RepositoryFound, RepositoryRow, Rule, RuleKind, Sparse, Standing, TOTAL, TagMove,
-    TagPast, TagWeight, Timestamp, UnusedTag, Verdict,
+    Bytes, Choice, CleanedDay, CleaningState, Copied, DeletedManifest, DeletedRepository, FoundIn, Fullness,
+    Gone, Hold, Keep, LargeBlob, ListedTag, Meta, MetaError, Mode, NO_NAMESPACE, NamespaceUsage, NewRule,
+    Page, Past, RecentTag, Removal, RepositoryCard, RepositoryChange, RepositoryFound, RepositoryRow, Rule,
+    RuleKind, Sparse, Standing, TOTAL, TagMove, TagOrder, TagPast, TagPlace, TagWeight, Timestamp, UnusedTag,
+    Verdict,
 };
 pub use blobs::{BlobBody, BlobContent, BlobReceipt, BlobStat};
 pub use cleaning::{Cleaner, Cycle, Freed};
 pub use copies::CopyRequest;
 pub use error::RegistryError;
+pub use inside::Inside;
+pub use look::{Looked, TagLine};
 pub use manifests::{ManifestReceipt, PutManifest, StoredManifest};
 pub use retention::RetentionPreview;
+pub use search::SearchHit;
 pub use settings::{DESCRIPTION_MAX, README_MAX};
 pub use trash::RenameRequest;
 pub use uploads::{Body, BodyError, UploadId, UploadStatus};
@@ -102,6 +109,7 @@ pub struct Registry {
     holds: Arc<Holds>,
     uses: Arc<Uses>,
     cleaning: Arc<Cleaner>,
+    inspector: Arc<inside::Inspector>,
 }
 
 impl Registry {
@@ -118,6 +126,7 @@ impl Registry {
             holds: Arc::default(),
             uses: Arc::default(),
             cleaning: Arc::default(),
+            inspector: Arc::default(),
         }
     }
 

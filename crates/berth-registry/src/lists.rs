@@ -54,20 +54,8 @@ impl Registry {
         Ok(Page { items: seen, more })
     }
 
-    /// Repositories that the caller may see and that hold `term` in their name or description, `limit` at most.
-    ///
-    /// # Errors
-    /// Only internal ones.
-    pub async fn search_repositories(
-        &self,
-        access: &CatalogAccess,
-        term: &str,
-        limit: usize,
-    ) -> Result<Vec<RepositoryFound>, RegistryError> {
-        Ok(self.find_repositories(access, term, "", limit).await?.items)
-    }
-
-    /// The same after `after`, in byte order of the names.
+    /// Repositories that the caller may see and that hold `term` in their name or description, after `after`, `limit` at
+    /// most, in byte order of the names.
     ///
     /// # Errors
     /// Only internal ones.

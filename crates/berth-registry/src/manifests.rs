@@ -1,9 +1,10 @@
 //! Manifests and tags: push, pull, delete.
 
 use berth_meta::{Edge, EdgeRole, ManifestRow, MetaError, Mode, NewManifest, Removal, TagMove};
-use berth_oci::{Digest, Manifest, Reference, Role, Tag};
+use berth_oci::{Digest, ImageConfig, Manifest, Reference, Role, Tag};
 use bytes::Bytes;
 
+use crate::look;
 use crate::usage::warnings;
 use crate::uses::Seen;
 use crate::{Access, Delete, Pull, Push, Registry, RegistryError};
@@ -102,6 +103,7 @@ impl Registry {
         {
             tags.insert(0, tag);
         }
+        let labels = self.labels(access, &manifest).await?;
         let done = self
             .meta
             .put_manifest(berth_meta::PutManifest {
@@ -112,6 +114,7 @@ impl Registry {
                     content: put.content,
                     references: edges(&manifest),
                     annotations: annotations(&manifest),
+                    labels,
                     artifact_type: manifest.artifact_type,
                     subject: subject.clone(),
                 },
@@ -126,6 +129,29 @@ impl Registry {
         };
         let warnings = warnings(&done.nearly_full);
         Ok(ManifestReceipt { digest, subject, tags, moves: done.moves, floated: done.floated, warnings })
+    }
+
+    /// What an image says of itself: its annotations, and the labels of its configuration.
+    async fn labels(
+        &self,
+        access: &Access<Push>,
+        manifest: &Manifest,
+    ) -> Result<Vec<(String, String)>, RegistryError> {
+        let mut labels: Vec<_> = manifest.annotations.clone().into_iter().collect();
+        // Labels of a configuration that would be a file are left out: a push shall not wait for the disk for them.
+        let config = look::config_of(manifest).filter(|(_, size)| *size <= berth_blobs::INLINE_MAX as u64);
+        if let Some((digest, _)) = config {
+            match self.meta.blob_content(access.repository(), &digest).await {
+                Ok(row) => {
+                    let config = row.content.and_then(|content| ImageConfig::read(&content));
+                    labels.extend(config.map(|config| config.labels).unwrap_or_default());
+                }
+                // The manifest is refused for it, or it is a sparse one.
+                Err(MetaError::BlobUnknown | MetaError::RepositoryUnknown) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(labels)
     }
 
     /// Deletes what a reference names: a tag alone, or a manifest with all its tags. Tells what goes with it.

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod grant;
+pub(crate) mod inspect_layer;
 pub(crate) mod removal;
 pub(crate) mod repo;
 pub(crate) mod retention;

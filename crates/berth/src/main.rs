@@ -14,11 +14,15 @@ mod failure;
 mod logging;
 mod notify;
 mod output;
+mod page;
 mod signals;
 mod target;
 mod wiring;
 
 fn main() -> ExitCode {
+    if let Some(done) = commands::inspect_layer::serve() {
+        return done;
+    }
     match cli::Cli::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),

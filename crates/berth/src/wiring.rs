@@ -33,7 +33,9 @@ impl Joined {
         let options = Options { reserve: config.storage.reserve.0 };
         let blobs = BlobStore::open_with(folder.path(), options).await.map_err(unusable_blobs)?;
         let authorizer = Authorizer::new(accounts.clone(), meta.clone(), without);
-        Ok(Joined { registry: Registry::new(meta, blobs, authorizer, policy(config)), accounts })
+        let program = std::env::current_exe()?;
+        let registry = Registry::new(meta, blobs, authorizer, policy(config)).reading_layers_with(program);
+        Ok(Joined { registry, accounts })
     }
 
     /// What answers requests.

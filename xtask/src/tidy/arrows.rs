@@ -10,16 +10,19 @@ use serde_json::Value;
 use crate::folders;
 
 /// The level of each crate. A crate may use crates of lower levels only; `xtask` stands outside, and nobody uses it.
-const LEVELS: [(&str, u8); 10] = [
+const LEVELS: [(&str, u8); 13] = [
     ("berth-oci", 0),
     ("berth-db", 0),
     ("berth-blobs", 1),
     ("berth-audit", 1),
+    ("berth-inspect", 1),
     ("berth-bench", 1),
+    ("berth-oidc", 1),
     ("berth-meta", 2),
     ("berth-auth", 2),
     ("berth-registry", 3),
     ("berth-http", 4),
+    ("berth-web", 4),
     ("berth", 5),
 ];
 const OUTSIDE: &str = "xtask";

@@ -272,7 +272,8 @@ fn security_schemes() -> Value {
             "type": "apiKey",
             "in": "cookie",
             "name": "berth",
-            "description": "The session of somebody who signed in on the page of this server.",
+            "description": "The session of somebody who signed in on the page of this server, for requests of that page. Over \
+                            HTTPS the cookie has a prefix in its name.",
         },
     })
 }

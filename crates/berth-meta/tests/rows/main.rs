@@ -2,6 +2,7 @@
 
 mod contract;
 mod life;
+mod lists;
 mod moves;
 mod support;
 mod tags;

@@ -58,6 +58,7 @@ pub(crate) fn manifest(content: &'static str, references: &[(EdgeRole, &Digest)]
         subject: None,
         artifact_type: None,
         annotations: None,
+        labels: Vec::new(),
     }
 }
 

@@ -21,6 +21,7 @@ use crate::exposure;
 use crate::failure::Failure;
 use crate::logging;
 use crate::notify::{READY, STOPPING, notify};
+use crate::page;
 use crate::signals::Stop;
 use crate::wiring::Joined;
 
@@ -37,7 +38,7 @@ pub(crate) fn run(args: &ConfigArgs) -> Result<(), Failure> {
     // Only one TLS implementation is compiled in; installing it twice cannot happen, and would be harmless.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = runtime()?;
-    let outcome = runtime.block_on(serve(&effective.config));
+    let outcome = runtime.block_on(serve(&effective));
     runtime.shutdown_timeout(LAST_WORK);
     outcome
 }
@@ -61,7 +62,8 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-async fn serve(config: &Config) -> Result<(), Failure> {
+async fn serve(effective: &Effective) -> Result<(), Failure> {
+    let config = &effective.config;
     let stop = Stop::on_signals()?;
     let addresses = resolve(&config.listen).await?;
     let without = exposure::without_accounts(config, &addresses);
@@ -72,7 +74,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         exposure::warn(&addresses, has_accounts);
     }
     let operations = operations(&joined.registry);
-    let handler = joined.api(config).counted(operations.metrics());
+    let mut handler = joined.api(config).counted(operations.metrics());
+    if let Some(page) = page::page(&joined, effective, operations.metrics()) {
+        handler = handler.with_pages(page);
+    }
     let control = Control::bind(folder.path()).map_err(|error| {
         Failure::other(error).hint("commands reach the server by control.sock in its data folder")
     })?;

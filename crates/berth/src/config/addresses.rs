@@ -159,6 +159,38 @@ impl Value for ExternalUrl {
     }
 }
 
+/// A path below which something is served, without a slash at the end; empty is the root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct RootPath(pub(crate) String);
+
+impl Value for RootPath {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        let text = text.trim_end_matches('/');
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+        let is_path = text.is_empty()
+            || (text.starts_with('/') && !text.starts_with("//") && text.chars().all(is_plain));
+        // A page there would be in the way of what clients ask for.
+        let is_taken = ["/v1", "/v2", "/token", "/api", "/setup"].contains(&text);
+        if !is_path || is_taken {
+            return Err(is_taken.then(|| "another path: clients use that one".to_owned()));
+        }
+        *self = RootPath(text.to_owned());
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        quoted(&self.0)
+    }
+
+    fn expected(&self) -> String {
+        "a path such as \"/berth\", or nothing".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "PATH"
+    }
+}
+
 /// Networks, with commas between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Networks(pub(crate) Vec<IpNet>);

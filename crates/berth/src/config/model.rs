@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::addresses::{DatabaseUrl, ExternalUrl, ListenAddress, Networks};
+use super::addresses::{DatabaseUrl, ExternalUrl, ListenAddress, Networks, RootPath};
 use super::value::{LogFilter, Size};
 
 /// Everything that can be configured. The meaning of each field is told in [`super::SETTINGS`].
@@ -23,7 +23,15 @@ pub(crate) struct Config {
     pub(crate) images: Images,
     pub(crate) delete: Delete,
     pub(crate) clean: Clean,
+    pub(crate) page: Page,
     pub(crate) limits: Limits,
+}
+
+/// `page.*`
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Page {
+    pub(crate) enabled: bool,
+    pub(crate) root: RootPath,
 }
 
 /// `tls.*`

@@ -266,6 +266,25 @@ pub(crate) const SETTINGS: &[Setting] = &[
         slot: |config| &mut config.clean.interval,
     },
     Setting {
+        key: "page.enabled",
+        default: "true",
+        example: "false",
+        summary: "Serve the page for people: browse, search, delete, administer.",
+        details: "Without it there is the API alone.",
+        common: false,
+        slot: |config| &mut config.page.enabled,
+    },
+    Setting {
+        key: "page.root",
+        default: "",
+        example: "/berth",
+        summary: "The path below which a proxy serves the page.",
+        details: "The proxy may take it off the path or leave it. Clients such as docker need /v2/ and /token at the root \
+                  of the host whatever this says.",
+        common: false,
+        slot: |config| &mut config.page.root,
+    },
+    Setting {
         key: "limits.connections",
         default: "8192",
         example: "1024",

@@ -1,0 +1,75 @@
+//! How a layer is packed, found out by its first bytes: what its media type says is only a claim.
+
+use std::cell::Cell;
+use std::io::{self, BufReader, Read};
+use std::rc::Rc;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::Stop;
+
+/// The largest window of zstd, as a power of two: 128 MiB, what its own command takes without being asked.
+const WINDOW: u32 = 27;
+/// Bytes that tell.
+const MAGIC: usize = 6;
+
+/// How a layer is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip (RFC 1952), of one member or many.
+    Gzip,
+    /// Zstandard (RFC 8878), of one frame or many.
+    Zstd,
+}
+
+/// A stream of unpacked bytes, and how many packed ones were taken for it.
+pub(crate) struct Unpacked<'a> {
+    pub(crate) compression: Compression,
+    pub(crate) reader: Box<dyn Read + 'a>,
+    pub(crate) taken: Rc<Cell<u64>>,
+}
+
+/// Finds out how a stream is packed.
+pub(crate) fn unpack<'a>(mut packed: impl Read + 'a) -> Result<Unpacked<'a>, Stop> {
+    let mut magic = Vec::with_capacity(MAGIC);
+    packed.by_ref().take(MAGIC as u64).read_to_end(&mut magic).map_err(|error| Stop::of(&error))?;
+    let compression = match magic.as_slice() {
+        [0x1f, 0x8b, ..] => Compression::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+        // A skippable frame: what some builders begin with.
+        [low, 0x2a, 0x4d, 0x18, ..] if low & 0xf0 == 0x50 => Compression::Zstd,
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(Stop::Packed { how: "xz" }),
+        [b'B', b'Z', b'h', ..] => return Err(Stop::Packed { how: "bzip2" }),
+        [b'P', b'K', 3, 4, ..] => return Err(Stop::Packed { how: "zip" }),
+        _ => Compression::None,
+    };
+    let taken = Rc::new(Cell::new(0));
+    let counted = Counted { inner: io::Cursor::new(magic).chain(packed), taken: Rc::clone(&taken) };
+    let buffered = BufReader::with_capacity(128 * 1024, counted);
+    let reader: Box<dyn Read + 'a> = match compression {
+        Compression::None => Box::new(buffered),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(buffered)),
+        Compression::Zstd => {
+            let mut decoder =
+                zstd::stream::read::Decoder::with_buffer(buffered).map_err(|error| Stop::of(&error))?;
+            decoder.window_log_max(WINDOW).map_err(|error| Stop::of(&error))?;
+            Box::new(decoder)
+        }
+    };
+    Ok(Unpacked { compression, reader, taken })
+}
+
+struct Counted<R> {
+    inner: R,
+    taken: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.taken.set(self.taken.get() + read as u64);
+        Ok(read)
+    }
+}

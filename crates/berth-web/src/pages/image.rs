@@ -1,0 +1,224 @@
+//! An image, or whatever a tag or digest names: platforms, layers and the steps that made them, configuration, and what
+//! belongs to it.
+
+use askama::Template;
+use berth_auth::{Action, Actions};
+use berth_oci::{Descriptor, ManifestKind, Reference, RepositoryName, Role};
+use berth_registry::{Access, Looked, Pull, Registry, TagWeight};
+
+use super::Call;
+use crate::error::PageError;
+use crate::format;
+use crate::layout::Layout;
+use crate::reply::{self, Done};
+
+/// Referrers that are shown.
+const REFERRERS: usize = 50;
+/// Bytes of the longest document that is shown as it is.
+const SHOWN: usize = 64 * 1024;
+/// Bytes of a chart's description that is read.
+const CHART: u64 = 256 * 1024;
+
+/// A platform of an index.
+struct Child {
+    descriptor: Descriptor,
+    name: String,
+    is_here: bool,
+    size: u64,
+}
+
+/// A layer with the step that made it.
+struct Layer {
+    descriptor: Descriptor,
+    step: String,
+    /// What the author called the file that it is, of artifacts.
+    title: String,
+}
+
+/// A manifest that says something about this one.
+struct Referrer {
+    descriptor: Descriptor,
+    kind: String,
+}
+
+#[derive(Template)]
+#[template(path = "image.html")]
+struct Image {
+    l: Layout,
+    name: RepositoryName,
+    at: String,
+    looked: Looked,
+    kind: &'static str,
+    children: Vec<Child>,
+    layers: Vec<Layer>,
+    empty_steps: Vec<String>,
+    referrers: Vec<Referrer>,
+    annotations: Vec<(String, String)>,
+    subject: Option<String>,
+    weight: Option<TagWeight>,
+    may: Actions,
+    raw: Option<String>,
+    chart: Option<String>,
+    has_files: bool,
+}
+
+impl Image {
+    fn may(&self, action: &str) -> bool {
+        action.parse().is_ok_and(|action: Action| self.may.has(action))
+    }
+
+    fn is_tag(&self) -> bool {
+        !self.at.contains(':')
+    }
+
+    /// The longest layer is a full bar.
+    fn share(&self, size: &u64) -> u64 {
+        let largest = self.layers.iter().map(|layer| layer.descriptor.size).max().unwrap_or_default().max(1);
+        u64::try_from(u128::from(*size) * 100 / u128::from(largest)).unwrap_or(100).max(1)
+    }
+}
+
+pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, at: &str) -> Done {
+    let reference: Reference = at.parse().map_err(|_| PageError::NotFound)?;
+    let registry = &call.web.registry;
+    let access = registry.authorizer().authorize::<Pull>(call.caller, name).await?;
+    let looked = registry.look(&access, &reference).await?;
+    let l = call.layout();
+    let (layers, empty_steps) = layers(&looked);
+    let referrers = registry.list_referrers(&access, &looked.digest, None, None, REFERRERS).await?;
+    let annotations = looked.manifest.iter().flat_map(|manifest| manifest.annotations.clone()).collect();
+    let weight = registry.weigh(&access, &Reference::Digest(looked.digest.clone())).await.ok();
+    let has_files = looked.config.is_some() && !layers.is_empty();
+    reply::page(&Image {
+        kind: kind(l.t, &looked),
+        children: children(registry, &access, &looked).await?,
+        layers,
+        empty_steps,
+        referrers: referrers.items.into_iter().map(referrer).collect(),
+        annotations,
+        subject: looked.manifest.as_ref().and_then(|m| m.subject.as_ref()).map(|s| s.digest.to_string()),
+        weight,
+        may: registry.authorizer().allowed(call.caller, name).await?,
+        raw: pretty(&looked.content),
+        chart: chart(registry, &access, &looked).await?,
+        has_files,
+        l,
+        name: access.repository().clone(),
+        at: at.to_owned(),
+        looked,
+    })
+}
+
+/// What it is, in a word or two.
+fn kind(t: &'static crate::texts::Texts, looked: &Looked) -> &'static str {
+    let Some(manifest) = &looked.manifest else { return t.kind_unknown };
+    let artifact = manifest.artifact_type.as_deref().unwrap_or_default();
+    match manifest.kind {
+        ManifestKind::Index => t.kind_index,
+        _ if artifact.contains("helm") => t.kind_chart,
+        ManifestKind::Image if looked.config.is_some() => t.kind_image,
+        _ => t.kind_artifact,
+    }
+}
+
+async fn children(
+    registry: &Registry,
+    access: &Access<Pull>,
+    looked: &Looked,
+) -> Result<Vec<Child>, PageError> {
+    let Some(manifest) = looked.manifest.as_ref().filter(|m| m.kind == ManifestKind::Index) else {
+        return Ok(Vec::new());
+    };
+    let mut children = Vec::new();
+    for reference in manifest.references.iter().filter(|reference| reference.role == Role::Child) {
+        let descriptor = reference.descriptor.clone();
+        let weight = registry.weigh(access, &Reference::Digest(descriptor.digest.clone())).await.ok();
+        let is_attestation = descriptor.annotations.contains_key("vnd.docker.reference.digest");
+        let platform = descriptor.platform.clone().unwrap_or_default();
+        let parts = [platform.os, platform.architecture, platform.variant.unwrap_or_default()];
+        let name = parts
+            .into_iter()
+            .filter(|part| !part.is_empty() && part != "unknown")
+            .collect::<Vec<_>>()
+            .join("/");
+        let name = if is_attestation { "attestation".to_owned() } else { name };
+        let size = weight.as_ref().map_or(descriptor.size, |weight| weight.bytes.all);
+        children.push(Child { is_here: weight.is_some(), name, size, descriptor });
+    }
+    Ok(children)
+}
+
+/// The layers, and the steps of the build that made none.
+fn layers(looked: &Looked) -> (Vec<Layer>, Vec<String>) {
+    let Some(manifest) = looked.manifest.as_ref().filter(|m| m.kind != ManifestKind::Index) else {
+        return (Vec::new(), Vec::new());
+    };
+    let layers: Vec<_> =
+        manifest.references.iter().filter(|reference| reference.role == Role::Layer).collect();
+    let steps = looked.config.as_ref().map(|config| config.steps_of(layers.len())).unwrap_or_default();
+    let layer = |(n, reference): (usize, &&berth_oci::ManifestReference)| Layer {
+        step: steps.get(n).copied().flatten().map(|step| step.instruction().to_owned()).unwrap_or_default(),
+        title: reference
+            .descriptor
+            .annotations
+            .get("org.opencontainers.image.title")
+            .cloned()
+            .unwrap_or_default(),
+        descriptor: reference.descriptor.clone(),
+    };
+    let empty = looked.config.iter().flat_map(|config| config.history.iter()).filter(|step| step.is_empty);
+    let empty = empty.map(|step| step.instruction().to_owned()).filter(|text| !text.is_empty()).collect();
+    (layers.iter().enumerate().map(layer).collect(), empty)
+}
+
+/// What a referrer is, by its artifact type.
+fn referrer(descriptor: Descriptor) -> Referrer {
+    let artifact = descriptor.artifact_type.clone().unwrap_or_default();
+    let predicate = descriptor.annotations.get("in-toto.io/predicate-type").cloned().unwrap_or_default();
+    let of = format!("{artifact} {predicate}").to_ascii_lowercase();
+    let kind = if of.contains("spdx") || of.contains("cyclonedx") || of.contains("sbom") {
+        "SBOM"
+    } else if of.contains("cosign")
+        || of.contains("notary")
+        || of.contains("signature")
+        || of.contains("sigstore")
+    {
+        "signature"
+    } else if of.contains("in-toto") || of.contains("provenance") || of.contains("attestation") {
+        "attestation"
+    } else {
+        "artifact"
+    };
+    Referrer { descriptor, kind: kind.to_owned() }
+}
+
+/// The document with line breaks, if it is JSON and not too long.
+fn pretty(content: &[u8]) -> Option<String> {
+    let document: serde_json::Value =
+        serde_json::from_slice(content.get(..).filter(|c| c.len() <= SHOWN)?).ok()?;
+    serde_json::to_string_pretty(&document).ok()
+}
+
+/// What a Helm chart says of itself: its configuration is that of the chart, as JSON.
+async fn chart(
+    registry: &Registry,
+    access: &Access<Pull>,
+    looked: &Looked,
+) -> Result<Option<String>, PageError> {
+    let config = looked
+        .manifest
+        .as_ref()
+        .and_then(|manifest| manifest.references.iter().find(|reference| reference.role == Role::Config));
+    let Some(config) = config.filter(|config| config.descriptor.media_type.contains("helm")) else {
+        return Ok(None);
+    };
+    let bytes = registry.small_blob(access, &config.descriptor.digest, CHART).await?;
+    Ok(bytes.and_then(|bytes| pretty(&bytes)))
+}
+
+/// Only for the template: sizes are told there.
+impl Layer {
+    fn size(&self) -> String {
+        format::bytes(self.descriptor.size)
+    }
+}
