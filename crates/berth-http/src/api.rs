@@ -108,6 +108,7 @@ impl Api {
         };
         let answer = match head.uri.path() {
             "/v1/_ping" => ping(&head),
+            path if manage::is_document(path) => manage::answer_document(&head),
             path if path == "/token" || path == "/setup" || path.starts_with("/setup/") => {
                 self.without_caller(&origin, &head, body).await
             }
@@ -117,7 +118,7 @@ impl Api {
             },
             path => match self.caller(&origin, &head, known).await {
                 Ok(caller) => self.with_caller(&caller, &origin, &head, body).await,
-                Err(error) if path.starts_with("/api/") => manage::refused(error),
+                Err(error) if path.starts_with("/api/") => manage::refused(&head, error),
                 Err(error) => error.into_answer().with(DOCKER_API_VERSION, API_VERSION),
             },
         };
@@ -172,8 +173,9 @@ impl Api {
             }
             path if path.starts_with("/api/v1/") => match &self.accounts {
                 Some(accounts) => manage::answer(&self.registry, accounts, caller, origin, head, body).await,
-                None => not_found(),
+                None => manage::not_found(head),
             },
+            path if path.starts_with("/api/") => manage::not_found(head),
             _ => not_found(),
         }
     }

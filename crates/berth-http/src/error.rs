@@ -64,6 +64,11 @@ impl ApiError {
         self.detail["reason"].as_str().unwrap_or(self.code.message()).to_owned()
     }
 
+    /// A header field of the answer.
+    pub(crate) fn header(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.headers.iter().find(|(present, _)| present == name).map(|(_, value)| value)
+    }
+
     /// The refusal that this error is, if it is one.
     pub(crate) fn refusal(&self) -> Option<&Refusal> {
         match self.source.as_deref()?.downcast_ref::<RegistryError>()? {

@@ -29,5 +29,6 @@ pub mod metrics;
 pub mod server;
 
 pub use api::Api;
+pub use manage::openapi;
 pub use origin::AddressOptions;
 pub use pages::{PageRequest, Pages, Paging};

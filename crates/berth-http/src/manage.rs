@@ -1,6 +1,17 @@
-//! `/api/v1`: accounts, rights and settings of repositories, for people and the command line.
+//! `/api/v1`: accounts, rights, settings of repositories and the life of images, for people, pages and programs.
 //!
-//! Errors are problems (RFC 9457). There are no cookies, and a browser that was sent here by another site is refused.
+//! One table of operations both answers and describes: [`openapi`] is made from what [`answer`] walks. Errors are
+//! problems (RFC 9457). What a page of another site sends is refused.
+
+mod call;
+mod document;
+mod input;
+mod operation;
+mod parameter;
+mod precondition;
+mod problem;
+mod route;
+mod wire;
 
 mod accounts;
 mod audit;
@@ -8,56 +19,94 @@ mod cleaning;
 mod copies;
 mod grants;
 mod images;
-mod problem;
+mod me;
+mod quotas;
 mod repositories;
 mod rules;
 mod tokens;
 mod trash;
 mod usage;
 mod users;
+mod why;
 
 use std::pin::Pin;
+use std::sync::LazyLock;
 
 use berth_auth::Accounts;
 use berth_oci::ErrorCode;
-use berth_registry::{Body, BodyError, Caller, Mode, Registry};
+use berth_registry::{Body, BodyError, Caller, Registry};
 use bytes::Bytes;
 use futures_core::Stream;
-use http::header::{CACHE_CONTROL, ORIGIN};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
-use http::{Method, StatusCode};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::answer::{self, Answer, Describe};
-use crate::body;
 use crate::error::ApiError;
 use crate::headers::NO_STORE;
 use crate::origin::Origin;
-use crate::query::Form;
-use crate::rfc3339;
 use crate::server::RouteKind;
+use call::Call;
+use operation::Operation;
 use problem::Problem;
+use route::Route;
+
+pub use document::openapi;
 
 /// A body of whatever kind: each handler is compiled once.
 type Payload = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
-/// The longest body, in bytes: a README with its quotes.
-const LONGEST: usize = 1024 * 1024;
+type Done = Result<Answer, Problem>;
+
+/// Where the API begins.
+const BASE: &str = "/api/v1";
+/// Where its description is.
+const DOCUMENT: &str = "/openapi.json";
 /// What a browser says of the page that a request comes from.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// A request without its body, and who makes it.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    registry: &'a Registry,
-    accounts: &'a Accounts,
-    caller: &'a Caller,
-    origin: &'a Origin,
-    head: &'a Parts,
+/// A part of the API: its name, a sentence about it, and its operations.
+type Part = (&'static str, &'static str, Vec<Operation>);
+
+static PARTS: LazyLock<Vec<Part>> = LazyLock::new(|| {
+    vec![
+        (
+            "Repositories",
+            "What is there, who may see it, and what is told about it.",
+            repositories::operations(),
+        ),
+        ("Tags", "Names of images, with their past.", images::tag_operations()),
+        (
+            "Images",
+            "Manifests: deleting, restoring, copying, and why one is there or not.",
+            images_and_copies(),
+        ),
+        ("Trash", "What was deleted, until its time is over.", trash::operations()),
+        ("Rules", "Which tags follow others, never change, or end by themselves.", rules::operations()),
+        ("Usage", "Who uses how many bytes.", usage::operations()),
+        ("Quotas", "Who may use how many bytes.", quotas::operations()),
+        ("Cleaning", "Space that is freed in the background.", cleaning::operations()),
+        ("Me", "Who the caller is.", me::operations()),
+        ("Users", "People.", users::operations()),
+        ("Teams", "People who share a namespace.", accounts::team_operations()),
+        ("Robots", "Accounts of machines.", accounts::robot_operations()),
+        ("Tokens", "Access tokens, in place of passwords.", tokens::operations()),
+        ("Rights", "Who may do what, beyond what belongs to him; and why.", rights()),
+        ("Audit", "Who did what, to what, from where.", audit::operations()),
+    ]
+});
+
+fn images_and_copies() -> Vec<Operation> {
+    images::manifest_operations().into_iter().chain(copies::operations()).collect()
 }
 
-type Done = Result<Answer, Problem>;
+fn rights() -> Vec<Operation> {
+    grants::operations().into_iter().chain(why::operations()).collect()
+}
+
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    PARTS.iter().flat_map(|(_, _, operations)| operations)
+}
 
 /// Answers a request below `/api/v1/`.
 pub(crate) async fn answer(
@@ -68,25 +117,54 @@ pub(crate) async fn answer(
     head: &Parts,
     body: impl Body,
 ) -> Answer {
-    let call = Call { registry, accounts, caller, origin, head };
-    let done = match call.refuse_foreign_page() {
+    let done = match refuse_foreign_page(origin, head) {
         Err(problem) => Err(problem),
-        Ok(()) => dispatch(call, Box::pin(body)).await,
+        Ok(()) => {
+            let path = head.uri.path().strip_prefix(BASE).unwrap_or_default();
+            match route::find(operations(), method(head), path) {
+                Route::Nothing => Err(Problem::not_found()),
+                Route::Methods(methods) => Err(Problem::method_not_allowed(&methods)),
+                Route::Operation(operation, captures) => {
+                    let query = head.uri.query().unwrap_or_default();
+                    let captures = &captures;
+                    let call = Call { registry, accounts, caller, origin, head, operation, captures, query };
+                    precondition::answer(call, path, Box::pin(body)).await
+                }
+            }
+        }
     };
-    let done = done.unwrap_or_else(|problem| problem.for_caller(caller).into_answer());
-    let mut answer = done.with(CACHE_CONTROL, NO_STORE);
-    answer.extensions_mut().insert(RouteKind("api"));
-    answer
+    described(head, done.unwrap_or_else(|problem| problem.for_caller(caller).into_answer()))
+}
+
+/// Whether a path is that of the description, which everybody may read.
+pub(crate) fn is_document(path: &str) -> bool {
+    path.strip_prefix(BASE) == Some(DOCUMENT)
+}
+
+/// Answers a request for the description.
+pub(crate) fn answer_document(head: &Parts) -> Answer {
+    let answer = if *method(head) == Method::GET {
+        answer::full(StatusCode::OK, document::text())
+            .with(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+    } else {
+        Problem::method_not_allowed(&[&Method::GET]).into_answer()
+    };
+    described(head, answer)
 }
 
 /// The answer to credentials that are not taken.
-pub(crate) fn refused(error: ApiError) -> Answer {
-    Problem::from(error).into_answer()
+pub(crate) fn refused(head: &Parts, error: ApiError) -> Answer {
+    described(head, Problem::from(error).into_answer())
+}
+
+/// The answer where there is nothing.
+pub(crate) fn not_found(head: &Parts) -> Answer {
+    described(head, Problem::not_found().into_answer())
 }
 
 /// Whether a request that brings a session only reads, or was made by one of our own pages.
 pub(crate) fn is_from_here(head: &Parts, origin: &Origin) -> bool {
-    if matches!(head.method, Method::GET | Method::HEAD) {
+    if *method(head) == Method::GET {
         return true;
     }
     match head.headers.get(SEC_FETCH_SITE) {
@@ -100,106 +178,40 @@ pub(crate) fn foreign() -> ApiError {
     ApiError::because(ErrorCode::Denied, "a session counts for requests of our own pages only")
 }
 
-async fn dispatch(call: Call<'_>, body: Payload) -> Done {
-    let path = call.head.uri.path().strip_prefix("/api/v1/").unwrap_or_default();
-    if let Some(name) = path.strip_prefix("repositories/") {
-        return repositories::answer(call, name, body).await;
+/// What all answers have in common.
+fn described(head: &Parts, answer: Answer) -> Answer {
+    let mut answer = if *method(head) == Method::GET && answer.status() == StatusCode::OK {
+        precondition::tagged(head, answer)
+    } else {
+        answer.with(CACHE_CONTROL, NO_STORE)
+    };
+    answer.extensions_mut().insert(RouteKind("api"));
+    answer
+}
+
+/// HEAD is GET without the body; `api` cuts that off.
+fn method(head: &Parts) -> &Method {
+    if head.method == Method::HEAD { &Method::GET } else { &head.method }
+}
+
+/// A browser sends remembered passwords and cookies also with requests that another site's page makes.
+///
+/// Programs send neither of the two headers.
+fn refuse_foreign_page(origin: &Origin, head: &Parts) -> Result<(), Problem> {
+    if *method(head) == Method::GET {
+        return Ok(());
     }
-    let segments: Vec<_> = path.split('/').map(decoded).collect();
-    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-    match segments.as_slice() {
-        ["me"] => users::me(call),
-        ["users", rest @ ..] => users::answer(call, rest, body).await,
-        ["teams" | "robots", ..] => accounts::answer(call, &segments, body).await,
-        ["tokens", rest @ ..] => tokens::answer(call, rest, body).await,
-        ["grants" | "why", ..] => grants::answer(call, &segments, body).await,
-        ["audit"] => audit::answer(call).await,
-        ["copies"] => copies::answer(call, body).await,
-        ["rules", rest @ ..] => rules::answer(call, rest, body).await,
-        ["trash"] => trash::list(call).await,
-        ["usage", rest @ ..] => usage::answer(call, rest).await,
-        ["quotas", rest @ ..] => usage::quotas(call, rest, body).await,
-        ["cleaning"] => cleaning::answer(call).await,
-        _ => Err(Problem::not_found()),
+    let site = head.headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+    if matches!(site, Some(b"cross-site" | b"same-site")) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "requests of pages of other sites are refused"));
     }
-}
-
-impl<'a> Call<'a> {
-    fn method(self) -> &'a str {
-        // HEAD is GET without the body; `api` cuts that off.
-        if self.head.method == Method::HEAD { "GET" } else { self.head.method.as_str() }
+    let own = origin.base.as_bytes();
+    if head.headers.get_all(ORIGIN).iter().all(|page| page.as_bytes().eq_ignore_ascii_case(own)) {
+        return Ok(());
     }
-
-    fn query(self) -> Form<'a> {
-        Form::new(self.head.uri.query().unwrap_or_default())
-    }
-
-    /// Whether the caller only wants to know what would happen.
-    fn mode(self) -> Mode {
-        match self.query().get("dry_run").as_deref() {
-            Some("1" | "true") => Mode::DryRun,
-            _ => Mode::Real,
-        }
-    }
-
-    /// The number of entries that the caller wants on a page.
-    fn limit(self) -> Result<usize, Problem> {
-        /// Entries on a page, if the caller does not ask for fewer.
-        const MOST: usize = 1000;
-        let Some(text) = self.query().get("limit").map(std::borrow::Cow::into_owned) else { return Ok(100) };
-        let limit: usize = parse(&text)?;
-        Ok(limit.clamp(1, MOST))
-    }
-
-    /// A browser sends remembered passwords also with requests that another site's page makes.
-    fn refuse_foreign_page(self) -> Result<(), Problem> {
-        let site = self.head.headers.get(SEC_FETCH_SITE).map(http::HeaderValue::as_bytes);
-        match site {
-            Some(b"cross-site" | b"same-site") if self.method() != "GET" => {
-                Err(Problem::new(StatusCode::FORBIDDEN, "requests of pages of other sites are refused"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Reads a JSON body; a field that is not known is an error, so that nobody believes it had an effect.
-async fn read<T: DeserializeOwned>(body: Payload) -> Result<T, Problem> {
-    let bytes = body::bytes(body, LONGEST).await?;
-    let bytes = if bytes.is_empty() { b"{}".as_slice().into() } else { bytes };
-    serde_json::from_slice(&bytes).map_err(|error| {
-        Problem::new(StatusCode::BAD_REQUEST, format!("the body is not as expected: {error}"))
-    })
-}
-
-/// Reads a word of the path or body by the type's own rule, whose sentence the client gets.
-fn parse<T>(text: &str) -> Result<T, Problem>
-where
-    T: std::str::FromStr,
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error: T::Err| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))
-}
-
-/// Reads a time such as 2026-11-25T10:00:00Z or a day such as 2026-11-25.
-fn time(text: &str) -> Result<i64, Problem> {
-    let bad =
-        || Problem::new(StatusCode::BAD_REQUEST, format!("{text:?} is no time such as 2026-11-25T10:00:00Z"));
-    rfc3339::to_micros(text).ok_or_else(bad)
-}
-
-fn ok(document: &impl Serialize) -> Done {
-    Ok(answer::json(StatusCode::OK, document))
-}
-
-fn created(document: &impl Serialize) -> Done {
-    Ok(answer::json(StatusCode::CREATED, document))
-}
-
-fn gone() -> Done {
-    Ok(answer::empty(StatusCode::NO_CONTENT))
-}
-
-fn decoded(segment: &str) -> String {
-    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
+    let detail = format!(
+        "requests of pages of other sites are refused; this server's own address is {}, as far as it knows",
+        origin.base
+    );
+    Err(Problem::new(StatusCode::FORBIDDEN, detail))
 }

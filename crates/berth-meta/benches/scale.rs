@@ -225,7 +225,7 @@ async fn changes(meta: &Meta, app: &RepositoryName) {
     })
     .await;
     measure("list of the trash", async |_| {
-        meta.deleted_manifests(app, 0, 100).await.unwrap();
+        meta.deleted_manifests(app, None, 100).await.unwrap();
     })
     .await;
     measure("restoring an image", async |n| {

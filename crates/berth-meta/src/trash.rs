@@ -99,17 +99,26 @@ impl Meta {
         .await
     }
 
-    /// Repositories in the trash that had a name after `after`, in byte order of it and of their age.
+    /// Repositories in the trash, the last ones first; after the one that was deleted then and has that number.
     ///
     /// # Errors
     /// [`MetaError::Db`].
-    pub async fn deleted_repositories(&self, limit: usize) -> Result<Vec<DeletedRepository>, MetaError> {
+    pub async fn deleted_repositories(
+        &self,
+        after: Option<(Timestamp, i64)>,
+        limit: usize,
+    ) -> Result<Page<DeletedRepository>, MetaError> {
         let sql = "SELECT r.id, r.former_name, r.deleted_at, r.deleted_by, COALESCE(u.bytes, 0), COALESCE(u.own_bytes, 0)
              FROM repositories r LEFT JOIN usage u ON u.kind = 'repository' AND u.id = r.id
-             WHERE r.deleted_at IS NOT NULL AND r.former_name IS NOT NULL ORDER BY r.deleted_at DESC LIMIT ?1";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows =
-            self.db.read(move |mut tx| Box::pin(async move { tx.query(sql, params![limit]).await })).await?;
+             WHERE r.former_name IS NOT NULL
+               AND (r.deleted_at < ?1 OR (r.deleted_at = ?1 AND r.id < ?2))
+             ORDER BY r.deleted_at DESC, r.id DESC LIMIT ?3";
+        let (at, id) = after.map_or((i64::MAX, i64::MAX), |(at, id)| (at.0, id));
+        let probe = probe(limit);
+        let rows = self
+            .db
+            .read(move |mut tx| Box::pin(async move { tx.query(sql, params![at, id, probe]).await }))
+            .await?;
         let read = |row: &berth_db::Row| {
             Ok(DeletedRepository {
                 id: row.get(0)?,
@@ -119,7 +128,7 @@ impl Meta {
                 bytes: usage::Bytes { all: size(row, 4)?, own: size(row, 5)? },
             })
         };
-        rows.iter().map(read).collect()
+        Ok(Page::cut(rows.iter().map(read).collect::<Result<_, MetaError>>()?, limit))
     }
 
     /// Restores a repository: the one of that number, under the name that it had or another.
@@ -151,21 +160,23 @@ impl Meta {
             .await
     }
 
-    /// Manifests of a repository that are deleted or loose, the oldest first, after `after`.
+    /// Manifests of a repository that are deleted or loose, the oldest first; after the one that is it since then and has
+    /// that digest. What went together has one time.
     ///
     /// # Errors
     /// [`MetaError::RepositoryUnknown`].
     pub async fn deleted_manifests(
         &self,
         repository: &RepositoryName,
-        after: i64,
+        after: Option<(Timestamp, Digest)>,
         limit: usize,
     ) -> Result<Page<DeletedManifest>, MetaError> {
         let repository = repository.clone();
+        let after = after.map_or((0, String::new()), |(since, digest)| (since.0, digest.to_string()));
         let items = self
             .db
             .read(move |mut tx| {
-                let repository = repository.clone();
+                let (repository, after) = (repository.clone(), after.clone());
                 Box::pin(async move { list(&mut tx, &repository, after, limit).await })
             })
             .await?;
@@ -240,24 +251,24 @@ pub(crate) fn goes_at_once(since: i64) -> bool {
 async fn list(
     tx: &mut Tx<'_>,
     repository: &RepositoryName,
-    after: i64,
+    (since, last): (i64, String),
     limit: usize,
 ) -> Result<Vec<DeletedManifest>, MetaError> {
     let id = repositories::require(tx, repository).await?;
     let loose = "SELECT digest, loose_since, NULL FROM manifests
-         WHERE repository_id = ?1 AND loose_since > ?2 AND loose_since IS NOT NULL
-         ORDER BY loose_since, digest LIMIT ?3";
+         WHERE repository_id = ?1 AND loose_since >= ?2 AND (loose_since > ?2 OR digest > ?3)
+         ORDER BY loose_since, digest LIMIT ?4";
     let deleted = "SELECT digest, deleted_at, deleted_by FROM manifests
-         WHERE repository_id = ?1 AND deleted_at > ?2 AND deleted_at IS NOT NULL
-         ORDER BY deleted_at, digest LIMIT ?3";
+         WHERE repository_id = ?1 AND deleted_at >= ?2 AND (deleted_at > ?2 OR digest > ?3)
+         ORDER BY deleted_at, digest LIMIT ?4";
     let mut items = Vec::new();
     for sql in [loose, deleted] {
-        for row in tx.query(sql, params![id.0, after, probe(limit)]).await? {
+        for row in tx.query(sql, params![id.0, since, &last, probe(limit)]).await? {
             let (digest, since) = (digest(&row, 0)?, Timestamp(row.get(1)?));
             items.push(DeletedManifest { digest, since, deleted_by: row.get(2)?, tags: Vec::new() });
         }
     }
-    items.sort_by(|a, b| (a.since, &a.digest).cmp(&(b.since, &b.digest)));
+    items.sort_by_key(|item| (item.since, item.digest.to_string()));
     items.truncate(limit.saturating_add(1));
     for item in &mut items {
         // Sorted here: asked for in order, the database would go through every tag there is.

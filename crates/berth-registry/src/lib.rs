@@ -37,8 +37,9 @@ pub use berth_blobs::{BlobFile, BlobStore, StoreError};
 pub use berth_meta::{
     Bytes, Choice, CleanedDay, CleaningState, Copied, DeletedManifest, DeletedRepository, FoundIn, Fullness,
     Gone, Hold, Keep, LargeBlob, ListedTag, Meta, MetaError, Mode, NO_NAMESPACE, NamespaceUsage, NewRule,
-    Page, Past, RecentTag, Removal, RepositoryCard, RepositoryChange, RepositoryRow, Rule, RuleKind, Sparse,
-    Standing, TOTAL, TagMove, TagOrder, TagPast, TagPlace, TagWeight, Timestamp, UnusedTag, Verdict,
+    Page, Past, RecentTag, Removal, RepositoryCard, RepositoryChange, RepositoryFound, RepositoryRow, Rule,
+    RuleKind, Sparse, Standing, TOTAL, TagMove, TagOrder, TagPast, TagPlace, TagWeight, Timestamp, UnusedTag,
+    Verdict,
 };
 pub use blobs::{BlobBody, BlobContent, BlobReceipt, BlobStat};
 pub use cleaning::{Cleaner, Cycle, Freed};

@@ -1,6 +1,6 @@
 //! Lists: tags, repositories, referrers.
 
-use berth_meta::{Page, Referrer, RepositoryEntry};
+use berth_meta::{Page, Referrer, RepositoryEntry, RepositoryFound};
 use berth_oci::{Descriptor, Digest};
 
 use crate::{Access, CatalogAccess, Pull, Registry, RegistryError};
@@ -47,6 +47,39 @@ impl Registry {
             }
             // Little is missing where much is visible, and many rows have to be looked at where little is.
             batch = (limit + 1 - seen.len()).max(100);
+            tokio::task::yield_now().await;
+        }
+        let more = seen.len() > limit;
+        seen.truncate(limit);
+        Ok(Page { items: seen, more })
+    }
+
+    /// Repositories that the caller may see and that hold `term` in their name or description, after `after`, `limit` at
+    /// most, in byte order of the names.
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn find_repositories(
+        &self,
+        access: &CatalogAccess,
+        term: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Page<RepositoryFound>, RegistryError> {
+        /// Entries that are looked at before others get their turn.
+        const BATCH: usize = 500;
+        let (mut seen, mut after) = (Vec::new(), after.to_owned());
+        loop {
+            let page = self.meta.search_repositories(term, &after, BATCH).await?;
+            let last = page.items.last().map(|entry| entry.name.clone());
+            let visible = |entry: &RepositoryFound| {
+                entry.name.parse().is_ok_and(|name| self.authorizer.sees(access, &name, entry.is_public))
+            };
+            seen.extend(page.items.into_iter().filter(visible));
+            match last {
+                Some(last) if page.more && seen.len() <= limit => after = last,
+                _ => break,
+            }
             tokio::task::yield_now().await;
         }
         let more = seen.len() > limit;

@@ -30,22 +30,38 @@ impl Registry {
         Ok(self.meta.remove_repository(access.repository(), &access.change(), mode).await?)
     }
 
-    /// Deleted repositories that the caller administers, the last ones first.
+    /// Deleted repositories that the caller administers, the last ones first; after the one that was deleted then and has
+    /// that number.
     ///
     /// # Errors
     /// Only internal ones.
     pub async fn deleted_repositories(
         &self,
         access: &CatalogAccess,
+        mut after: Option<(Timestamp, i64)>,
         limit: usize,
-    ) -> Result<Vec<DeletedRepository>, RegistryError> {
-        let mut deleted = self.meta.deleted_repositories(limit).await?;
-        let horizon = self.trash_horizon();
-        deleted.retain(|repository| {
-            repository.deleted_at > horizon
-                && repository.name.parse().is_ok_and(|name| self.authorizer.administers_name(access, &name))
-        });
-        Ok(deleted)
+    ) -> Result<Page<DeletedRepository>, RegistryError> {
+        /// Entries that are looked at before others get their turn.
+        const BATCH: usize = 500;
+        let (mut seen, horizon) = (Vec::new(), self.trash_horizon());
+        loop {
+            let page = self.meta.deleted_repositories(after, BATCH).await?;
+            after = page.items.last().map(|repository| (repository.deleted_at, repository.id));
+            seen.extend(page.items.into_iter().filter(|repository| {
+                repository.deleted_at > horizon
+                    && repository
+                        .name
+                        .parse()
+                        .is_ok_and(|name| self.authorizer.administers_name(access, &name))
+            }));
+            if !page.more || seen.len() > limit {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let more = seen.len() > limit;
+        seen.truncate(limit);
+        Ok(Page { items: seen, more })
     }
 
     /// Restores the deleted repository that had the name of `access`, or the one of the number `id`, which must have had
@@ -61,7 +77,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         /// Deleted repositories that are looked through.
         const MOST: usize = 10_000;
-        let deleted = self.deleted_repositories(catalog, MOST).await?;
+        let deleted = self.deleted_repositories(catalog, None, MOST).await?.items;
         let wanted = |found: &&DeletedRepository| match id {
             Some(id) => found.id == id,
             None => found.name == access.repository().as_str(),
@@ -77,7 +93,7 @@ impl Registry {
     pub async fn deleted_manifests(
         &self,
         access: &Access<Delete>,
-        after: i64,
+        after: Option<(Timestamp, Digest)>,
         limit: usize,
     ) -> Result<Page<DeletedManifest>, RegistryError> {
         Ok(self.meta.deleted_manifests(access.repository(), after, limit).await?)

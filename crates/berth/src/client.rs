@@ -109,7 +109,11 @@ impl Client {
             let page = [("after", after), ("limit", Some("1000".to_owned()))];
             let mut found = self.get(&format!("{path}{}", query(&[parameters, &page].concat())))?;
             all.extend(found[name].as_array().cloned().unwrap_or_default());
-            after = found["next"].as_str().map(str::to_owned);
+            after = match &found["next"] {
+                Value::String(name) => Some(name.clone()),
+                Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            };
             if after.is_none() {
                 found[name] = Value::Array(all);
                 return Ok(found);

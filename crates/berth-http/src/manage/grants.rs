@@ -1,79 +1,104 @@
-//! `/api/v1/grants` and `/api/v1/why`.
+//! `/api/v1/grants`.
 
-use berth_auth::{Action, GrantId, GrantView, NewGrant, Verdict};
-use berth_oci::RepositoryName;
-use http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use berth_auth::{Action, GrantId, GrantView, NewGrant};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::call::{Call, parse};
+use super::operation::{Created, Found, Gone, Json, Operation};
+use super::parameter::NUMBERED_PAGES;
 use super::problem::Problem;
-use super::{Call, Done, Payload, created, gone, ok, parse, read};
-use crate::rfc3339;
+use super::wire::{When, page};
 
-#[derive(Deserialize)]
+/// A right beyond what belongs to somebody.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewGrant", example = new_example())]
 struct New {
+    /// Who gets it: a user, a team or a robot, or `everyone`.
     subject: String,
+    /// The repositories: a name, or a pattern such as `acme/*` or `acme/**`.
     pattern: String,
+    /// What he may do there: `pull`, `push`, `delete`, `admin`, or `*` for all.
+    #[schemars(length(min = 1))]
     actions: Vec<String>,
+    /// Says that a pattern across namespaces is meant.
     #[serde(default)]
     wide: bool,
 }
 
-pub(super) async fn answer(call: Call<'_>, segments: &[&str], body: Payload) -> Done {
-    match (segments, call.method()) {
-        (["grants"], "GET") => {
-            let grants = call.accounts.grants(call.caller).await?;
-            ok(&json!({ "grants": grants.iter().map(view).collect::<Vec<_>>() }))
-        }
-        (["grants"], "POST") => {
-            let new: New = read(body).await?;
-            let grant = NewGrant {
-                subject: parse(&new.subject)?,
-                pattern: parse(&new.pattern)?,
-                actions: parse(&new.actions.join(","))?,
-                wide: new.wide,
-            };
-            created(&view(&call.accounts.add_grant(grant, call.caller).await?))
-        }
-        (["grants", id], "DELETE") => {
-            let id = id
-                .parse()
-                .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "grants are named by their number"))?;
-            call.accounts.remove_grant(GrantId(id), call.caller).await?;
-            gone()
-        }
-        (["why"], "GET") => why(call).await,
-        (["grants"] | ["grants", _] | ["why"], _) => Err(Problem::method_not_allowed()),
-        _ => Err(Problem::not_found()),
+fn new_example() -> serde_json::Value {
+    serde_json::json!({ "subject": "bob", "pattern": "acme/**", "actions": ["pull", "push"] })
+}
+
+/// A right beyond what belongs to somebody.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Grant")]
+struct View {
+    /// Its number.
+    id: i64,
+    /// Who has it.
+    subject: String,
+    /// The repositories.
+    pattern: String,
+    /// What he may do there.
+    actions: Vec<&'static str>,
+    /// When it was given.
+    created_at: When,
+    /// Who gave it.
+    created_by: String,
+}
+
+/// Grants in the order of their numbers.
+#[derive(Serialize, JsonSchema)]
+struct Grants {
+    /// The grants of this page.
+    grants: Vec<View>,
+    /// Where the next page begins, if there is one.
+    next: Option<i64>,
+}
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/grants", list)
+            .named("listGrants", "List grants")
+            .about("All for administrators; for others those in their namespaces and to themselves.")
+            .with(&NUMBERED_PAGES),
+        Operation::post("/grants", add)
+            .named("addGrant", "Give a right")
+            .conflicts("there is such a grant already"),
+        Operation::delete("/grants/{id}", remove).named("removeGrant", "Take a right back"),
+    ]
+}
+
+async fn list(call: Call<'_>) -> Result<Found<Grants>, Problem> {
+    let grants = call.accounts.grants(call.caller).await?;
+    let (grants, next) = page(grants, Some(&call.after_number()?), call.limit()?, |grant| grant.id.0);
+    Ok(Found(Grants { grants: grants.iter().map(view).collect(), next }))
+}
+
+async fn add(call: Call<'_>, Json(new): Json<New>) -> Result<Created<View>, Problem> {
+    let grant = NewGrant {
+        subject: parse(&new.subject)?,
+        pattern: parse(&new.pattern)?,
+        actions: parse(&new.actions.join(","))?,
+        wide: new.wide,
+    };
+    Ok(Created(view(&call.accounts.add_grant(grant, call.caller).await?)))
+}
+
+async fn remove(call: Call<'_>) -> Result<Gone, Problem> {
+    call.accounts.remove_grant(GrantId(call.id()?), call.caller).await?;
+    Ok(Gone)
+}
+
+fn view(grant: &GrantView) -> View {
+    View {
+        id: grant.id.0,
+        subject: grant.subject.to_string(),
+        pattern: grant.pattern.as_str().to_owned(),
+        actions: grant.actions.iter().map(Action::as_str).collect(),
+        created_at: When(grant.created_at),
+        created_by: grant.created_by.clone(),
     }
-}
-
-/// Says yes or no, and by what, or what is missing.
-async fn why(call: Call<'_>) -> Done {
-    let query = call.query();
-    let need = |name: &str| {
-        let missing = || Problem::new(StatusCode::BAD_REQUEST, format!("the parameter {name} is missing"));
-        query.get(name).map(std::borrow::Cow::into_owned).ok_or_else(missing)
-    };
-    let (subject, action) = (need("subject")?, parse::<Action>(&need("action")?)?);
-    let repository: RepositoryName = parse(&need("repository")?)?;
-    let visibility = call.registry.authorizer().visibility(&repository).await?;
-    let verdict = call.accounts.why(&subject, action, &repository, visibility, call.caller)?;
-    let reason = match &verdict {
-        Verdict::Allowed(reason) => reason.to_string(),
-        Verdict::Refused(missing) => missing.to_string(),
-    };
-    ok(&json!({ "allowed": verdict.is_allowed(), "reason": reason }))
-}
-
-fn view(grant: &GrantView) -> Value {
-    json!({
-        "id": grant.id.0,
-        "subject": grant.subject.to_string(),
-        "pattern": grant.pattern.as_str(),
-        "actions": grant.actions.iter().map(Action::as_str).collect::<Vec<_>>(),
-        "created_at": rfc3339::from_micros(grant.created_at),
-        "created_by": grant.created_by,
-    })
 }

@@ -2,36 +2,64 @@
 
 use berth_auth::{AuthError, Caller};
 use berth_registry::RegistryError;
-use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde_json::json;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Method, StatusCode};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::answer::{Answer, Describe, json};
 use crate::error::ApiError;
+use crate::headers;
 
 /// What a browser or curl is asked for. `/v2/` has a challenge of its own.
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"berth\", charset=\"UTF-8\"");
-const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// The media type of a problem.
+pub(super) const PROBLEM: &str = "application/problem+json";
 
 /// Why a request of the management API is not answered with success.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+/// Why a request is not answered with success (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct Document<'a> {
+    /// Always `about:blank`: the status says the kind.
+    r#type: &'static str,
+    /// The kind in words: those of the status.
+    title: &'static str,
+    /// The status of the answer.
+    status: u16,
+    /// What went wrong, and what to do: a sentence for people.
+    detail: &'a str,
 }
 
 impl Problem {
     /// A status with a sentence that says what to do.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
-        Problem { status, detail: detail.into() }
+        Problem { status, detail: detail.into(), header: None }
     }
 
     pub(super) fn not_found() -> Problem {
         Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path")
     }
 
-    pub(super) fn method_not_allowed() -> Problem {
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path knows other methods")
+    /// The path is known with `methods` only.
+    pub(super) fn method_not_allowed(methods: &[&Method]) -> Problem {
+        let mut allowed: Vec<_> = methods.iter().map(|method| method.as_str()).collect();
+        if methods.contains(&&Method::GET) {
+            allowed.push("HEAD");
+        }
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path knows other methods");
+        problem.with(ALLOW, headers::value(allowed.join(", ")))
+    }
+
+    fn with(self, name: HeaderName, value: HeaderValue) -> Problem {
+        Problem { header: Some((name, value)), ..self }
     }
 
     /// Somebody without a name is asked for it before he is told that he may not.
@@ -47,20 +75,23 @@ impl Problem {
         if self.status.is_server_error() {
             tracing::error!(detail = %self.detail, "a request of the management API failed");
         }
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        let document = json!({
-            "type": "about:blank",
-            "title": title,
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-        });
-        let answer = json(self.status, &document).with(CONTENT_TYPE, PROBLEM);
+        let document = Document {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        let mut answer = json(self.status, &document).with(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         match self.status {
-            StatusCode::UNAUTHORIZED => answer.with(WWW_AUTHENTICATE, BASIC),
+            StatusCode::UNAUTHORIZED => answer = answer.with(WWW_AUTHENTICATE, BASIC),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                answer.with(RETRY_AFTER, HeaderValue::from_static("5"))
+                answer = answer.with(RETRY_AFTER, HeaderValue::from_static("5"));
             }
-            _ => answer,
+            _ => {}
+        }
+        match self.header {
+            Some((name, value)) => answer.with(name, value),
+            None => answer,
         }
     }
 
@@ -113,6 +144,10 @@ impl From<RegistryError> for Problem {
 
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Problem {
-        Problem::new(error.status(), error.reason())
+        let problem = Problem::new(error.status(), error.reason());
+        match error.header(&RETRY_AFTER) {
+            Some(value) => problem.with(RETRY_AFTER, value.clone()),
+            None => problem,
+        }
     }
 }

@@ -13,7 +13,8 @@ async fn send(town: &Town, user: &str, (method, target, document): &Attempt) -> 
         Value::String(text) => text.clone(),
         document => document.to_string(),
     };
-    let headers = [("authorization", &*basic(user)), ("content-type", MANIFEST)];
+    let kind = if target.starts_with("/v2/") { MANIFEST } else { "application/json" };
+    let headers = [("authorization", &*basic(user)), ("content-type", kind)];
     town.send(method, target, &headers, body.as_bytes()).await
 }
 

@@ -16,6 +16,8 @@ use http::{HeaderMap, Request};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::conformance;
+
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
@@ -103,15 +105,17 @@ impl Town {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = stream::iter([Ok::<_, Infallible>(Bytes::copy_from_slice(body))]);
-        let answer = self.api.answer(request.body(body).unwrap()).await;
-        let (head, body) = answer.into_parts();
-        let body = match body {
+        let pieces = stream::iter([Ok::<_, Infallible>(Bytes::copy_from_slice(body))]);
+        let answer = self.api.answer(request.body(pieces).unwrap()).await;
+        let (head, content) = answer.into_parts();
+        let content = match content {
             ResponseBody::Full(bytes) => bytes,
             ResponseBody::Empty => Bytes::new(),
             _ => panic!("nothing here is large"),
         };
-        Reply { status: head.status.as_u16(), headers: head.headers, body }
+        let reply = Reply { status: head.status.as_u16(), headers: head.headers, body: content };
+        conformance::require(method, target, body, &reply);
+        reply
     }
 
     /// GET with the value of `Authorization`, which may be empty.

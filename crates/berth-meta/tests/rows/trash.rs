@@ -19,7 +19,7 @@ async fn a_deleted_manifest_comes_back_with_its_tags_until_its_bytes_are_gone() 
         assert_eq!((removal.n_tags, removal.freed, removal.shared), (3, 5 + 3, 0), "{}", test.engine);
         assert!(matches!(meta.manifest(&app, &at(&one.to_string())).await, Err(MetaError::ManifestUnknown)));
         push(&meta, "a", "{2}", &["moved"], DAY).await;
-        let listed = meta.deleted_manifests(&app, 0, 10).await.unwrap().items;
+        let listed = meta.deleted_manifests(&app, None, 10).await.unwrap().items;
         assert_eq!((listed.len(), listed[0].deleted_by.as_deref()), (1, Some("bob")));
         let restored = meta.restore_manifest(&app, &one, &later("bob", DAY * 2)).await.unwrap();
         assert_eq!(restored.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(), ["1", "latest"]);
@@ -69,7 +69,7 @@ async fn a_deleted_repository_is_as_if_it_were_not_there_and_comes_back_whole() 
         assert!(meta.search_repositories("", "", 10).await.unwrap().items.is_empty());
         // The name is free for another.
         push(&meta, "team/app", "{2}", &["2"], DAY).await;
-        let deleted = meta.deleted_repositories(10).await.unwrap();
+        let deleted = meta.deleted_repositories(None, 10).await.unwrap().items;
         assert_eq!((deleted.len(), deleted[0].name.as_str()), (1, "team/app"));
         let taken = meta.restore_repository(deleted[0].id, &app, &by("bob")).await;
         assert!(matches!(taken, Err(MetaError::NameTaken { .. })));
@@ -80,9 +80,9 @@ async fn a_deleted_repository_is_as_if_it_were_not_there_and_comes_back_whole() 
 
         meta.remove_repository(&name("team/old"), &later("bob", DAY * 2), Mode::Real).await.unwrap();
         clean(&meta, NOW.plus(DAY * 15), TRASH).await;
-        assert_eq!(meta.deleted_repositories(10).await.unwrap().len(), 1, "its time is not over");
+        assert_eq!(meta.deleted_repositories(None, 10).await.unwrap().items.len(), 1, "its time is not over");
         clean(&meta, NOW.plus(DAY * 17), TRASH).await;
-        assert!(meta.deleted_repositories(10).await.unwrap().is_empty());
+        assert!(meta.deleted_repositories(None, 10).await.unwrap().items.is_empty());
         assert_eq!(number(&test, "SELECT COUNT(*) FROM repositories").await, 1);
         assert_eq!(number(&test, "SELECT COUNT(*) FROM blobs").await, 0, "its bytes are free");
         let late = meta.restore_repository(deleted[0].id, &name("team/x"), &by("bob")).await;

@@ -71,7 +71,7 @@ pub(super) async fn all(call: Call<'_>) -> Done {
     let page = registry.list_repositories(&access, after, PAGE).await?;
     let next = page.items.last().filter(|_| page.more).cloned();
     let cards = registry.cards(&access, page.items).await?;
-    let deleted = registry.deleted_repositories(&access, DELETED).await?;
+    let deleted = registry.deleted_repositories(&access, None, DELETED).await?.items;
     reply::page(&Repositories { l: call.layout(), cards, next, deleted })
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName) -> Done {
     }
     let registry = &call.web.registry;
     let access = registry.authorizer().authorize::<Delete>(call.caller, name).await?;
-    let page = registry.deleted_manifests(&access, 0, PAGE).await?;
+    let page = registry.deleted_manifests(&access, None, PAGE).await?;
     let entry =
         |manifest: DeletedManifest| Entry { until: registry.trashed_until(manifest.since).0, manifest };
     let may = registry.authorizer().allowed(call.caller, name).await?;

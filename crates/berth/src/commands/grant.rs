@@ -65,7 +65,7 @@ pub(crate) fn run(command: &GrantCommand) -> Result<(), Failure> {
             ))
         }
         GrantCommand::List(args) => {
-            let grants = Client::open(&args.folder, false)?.get("grants")?;
+            let grants = Client::open(&args.folder, false)?.list("grants", &[], "grants")?;
             if args.shown.json {
                 return print(&grants);
             }

@@ -38,7 +38,7 @@ pub(crate) fn run(command: &RobotCommand) -> Result<(), Failure> {
             line(&format!("  berth token add ci --account {} --actions pull,push", args.name))
         }
         RobotCommand::List(args) => {
-            let robots = Client::open(&args.folder, false)?.get("robots")?;
+            let robots = Client::open(&args.folder, false)?.list("robots", &[], "robots")?;
             if args.shown.json {
                 return print(&robots);
             }

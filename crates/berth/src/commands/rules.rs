@@ -48,7 +48,7 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<(), Failure> {
 
 /// Lists rules.
 pub(crate) fn list(args: &ListArgs, which: RuleList) -> Result<(), Failure> {
-    let mut found = Client::open(&args.folder, false)?.get("rules")?;
+    let mut found = Client::open(&args.folder, false)?.list("rules", &[], "rules")?;
     let is_wanted = |rule: &Value| (rule["kind"] == "keep") == (which == RuleList::Retention);
     if let Some(rules) = found["rules"].as_array_mut() {
         rules.retain(is_wanted);

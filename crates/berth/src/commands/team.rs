@@ -109,7 +109,7 @@ pub(crate) fn run(command: &TeamCommand) -> Result<(), Failure> {
 }
 
 fn list(args: &ListArgs) -> Result<(), Failure> {
-    let teams = Client::open(&args.folder, false)?.get("teams")?;
+    let teams = Client::open(&args.folder, false)?.list("teams", &[], "teams")?;
     if args.shown.json {
         return print(&teams);
     }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::{FolderArgs, Shown, seconds};
-use crate::client::{Client, query};
+use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::{field, json as print, line, rows, table, time};
 
@@ -100,8 +100,8 @@ fn add(args: &AddArgs) -> Result<(), Failure> {
 }
 
 fn list(args: &ListArgs) -> Result<(), Failure> {
-    let path = format!("tokens{}", query(&[("account", args.account.clone())]));
-    let tokens = Client::open(&args.folder, false)?.get(&path)?;
+    let account = [("account", args.account.clone())];
+    let tokens = Client::open(&args.folder, false)?.list("tokens", &account, "tokens")?;
     if args.shown.json {
         return print(&tokens);
     }

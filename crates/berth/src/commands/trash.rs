@@ -70,7 +70,7 @@ pub(crate) fn run(command: &TrashCommand) -> Result<(), Failure> {
 }
 
 fn repositories(args: &ListTrashArgs) -> Result<(), Failure> {
-    let found = Client::open(&args.folder, false)?.get("trash?limit=1000")?;
+    let found = Client::open(&args.folder, false)?.list("trash", &[], "repositories")?;
     if args.shown.json {
         return print(&found);
     }
@@ -89,7 +89,7 @@ fn repositories(args: &ListTrashArgs) -> Result<(), Failure> {
 }
 
 fn images(args: &ListTrashArgs, name: &str) -> Result<(), Failure> {
-    let found = Client::open(&args.folder, false)?.get(&inside(name, "trash?limit=1000"))?;
+    let found = Client::open(&args.folder, false)?.list(&inside(name, "trash"), &[], "manifests")?;
     if args.shown.json {
         return print(&found);
     }

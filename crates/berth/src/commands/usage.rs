@@ -181,7 +181,7 @@ fn unused_tags(client: &Client, names: &[String], unused: u32, shown: &Shown) ->
 pub(crate) fn quota(command: &QuotaCommand) -> Result<(), Failure> {
     match command {
         QuotaCommand::List(args) => {
-            let found = Client::open(&args.folder, false)?.get("quotas")?;
+            let found = Client::open(&args.folder, false)?.list("quotas", &[], "quotas")?;
             if args.shown.json {
                 return print(&found);
             }

@@ -140,7 +140,7 @@ fn add(args: &AddArgs) -> Result<(), Failure> {
 }
 
 fn list(args: &ListArgs) -> Result<(), Failure> {
-    let users = Client::open(&args.folder, false)?.get("users")?;
+    let users = Client::open(&args.folder, false)?.list("users", &[], "users")?;
     if args.shown.json {
         return print(&users);
     }
