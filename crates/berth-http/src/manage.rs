@@ -23,6 +23,7 @@ mod me;
 mod quotas;
 mod repositories;
 mod rules;
+mod search;
 mod tokens;
 mod trash;
 mod usage;
@@ -73,7 +74,7 @@ static PARTS: LazyLock<Vec<Part>> = LazyLock::new(|| {
         (
             "Repositories",
             "What is there, who may see it, and what is told about it.",
-            repositories::operations(),
+            repositories::operations().into_iter().chain(search::operations()).collect(),
         ),
         ("Tags", "Names of images, with their past.", images::tag_operations()),
         (

@@ -98,6 +98,11 @@ impl Layout {
         format::short(digest)
     }
 
+    /// So many of something.
+    pub(crate) fn count(&self, number: &u64, one: &str, many: &str) -> String {
+        if *number == 1 { one.to_owned() } else { many.replacen("{}", &format::number(*number), 1) }
+    }
+
     /// A text with a value in it.
     pub(crate) fn with(&self, text: &str, value: &str) -> String {
         text.replacen("{}", value, 1)

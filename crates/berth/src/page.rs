@@ -53,7 +53,7 @@ pub(crate) fn page(
         root: config.page.root.0.clone(),
         version: env!("CARGO_PKG_VERSION"),
         openid: openid(&config.openid)?,
-        api: Value::Null,
+        api: berth_http::openapi(),
         configuration: configuration(effective),
         metrics: Box::new(move || metrics.encode()),
     };

@@ -83,9 +83,8 @@ fn harmless(stage: &Stage, path: &str) -> anyhow::Result<()> {
     stage.browser.quiet()
 }
 
-fn in_images(stage: &Stage) -> anyhow::Result<()> {
-    let payloads = payloads();
-    ensure!(payloads.len() == 500, "{} payloads", payloads.len());
+/// A configuration with a payload in every place that has one.
+fn hostile_config(payloads: &[String]) -> Value {
     let mut config = run_config("amd64", "hostile");
     let labels = payloads.iter().enumerate().map(|(n, payload)| (format!("{n}{payload}"), json!(payload)));
     config["config"]["Labels"] = Value::Object(labels.collect());
@@ -93,7 +92,7 @@ fn in_images(stage: &Stage) -> anyhow::Result<()> {
     config["config"]["Entrypoint"] = json!(payloads);
     config["config"]["ExposedPorts"] =
         Value::Object(payloads.iter().map(|p| (p.clone(), json!({}))).collect());
-    for (place, payload) in ["author", "created", "os"].into_iter().zip(&payloads) {
+    for (place, payload) in ["author", "created", "os"].into_iter().zip(payloads) {
         config[place] = json!(payload);
     }
     for (place, payload) in ["User", "WorkingDir", "StopSignal"].into_iter().zip(&payloads[7..]) {
@@ -102,6 +101,13 @@ fn in_images(stage: &Stage) -> anyhow::Result<()> {
     let steps = payloads.iter().map(|payload| json!({ "created_by": payload, "empty_layer": true }));
     config["history"] =
         Value::Array([json!({ "created_by": payloads[0] })].into_iter().chain(steps).collect());
+    config
+}
+
+fn in_images(stage: &Stage) -> anyhow::Result<()> {
+    let payloads = payloads();
+    ensure!(payloads.len() == 500, "{} payloads", payloads.len());
+    let mut config = hostile_config(&payloads);
     let content = payloads.join("\n");
     let names: Vec<String> = payloads
         .iter()

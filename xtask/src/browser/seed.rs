@@ -71,10 +71,11 @@ impl Seed {
         self.manifest("acme/api", MANIFEST, &signature, &[])?;
         let about =
             json!({ "name": "shop", "version": "0.3.0", "description": "A chart", "appVersion": "1.9.1" });
+        let archive = tar(&[(b"shop/Chart.yaml", b"name: shop\n"), (b"shop/values.yaml", b"replicas: 3\n")]);
         let chart = json!({
             "schemaVersion": 2, "mediaType": MANIFEST,
             "config": self.blob("charts/shop", "application/vnd.cncf.helm.config.v1+json", about.to_string().as_bytes())?,
-            "layers": [self.blob("charts/shop", "application/vnd.cncf.helm.chart.content.v1.tar+gzip", b"no archive")?],
+            "layers": [self.blob("charts/shop", "application/vnd.cncf.helm.chart.content.v1.tar+gzip", &archive)?],
         });
         self.manifest("charts/shop", MANIFEST, &chart, &["0.3.0"])?;
         let odd = json!({ "anything": [self.blob("odd/kind", "x/y", b"odd")?] });

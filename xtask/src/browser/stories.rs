@@ -306,6 +306,10 @@ fn showing_the_rest(stage: &Stage) -> anyhow::Result<()> {
     stage.browser.wait_for_text("it is no tar archive")?;
     stage.open("/r/charts/shop/-/image/0.3.0")?;
     stage.browser.wait_for_text("\"appVersion\": \"1.9.1\"")?;
+    stage.open("/r/charts/shop/-/image/0.3.0/files")?;
+    stage.browser.wait_for(".files a[href*='path=shop']")?;
+    stage.open("/r/charts/shop/-/image/0.3.0")?;
+    ensure!(stage.browser.text("main")?.contains("replicas: 3"), "its values");
     stage.open("/r/acme/api/-/image/latest")?;
     stage.browser.wait_for_text("What belongs to it")?;
     ensure!(stage.browser.text("main")?.contains("signature"), "the signature is listed beside its image");

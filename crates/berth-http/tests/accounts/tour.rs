@@ -57,6 +57,7 @@ fn steps(image: &str) -> Vec<(&'static str, String, Value)> {
         ("POST", app("retention"), Value::Null),
         step("DELETE", "rules/1", Value::Null),
         step("GET", "repositories", Value::Null),
+        step("GET", "search?q=app", Value::Null),
         step("GET", "repositories/acme/app", Value::Null),
         step("PATCH", "repositories/acme/app", json!({ "description": "An app" })),
         ("GET", app("tags"), Value::Null),

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Call;
 use crate::layout::Layout;
+use crate::markdown;
 use crate::reply::{self, Done};
 
 /// The methods, in the order in which people think of them.
@@ -46,8 +47,9 @@ struct Explorer {
 
 pub(super) fn answer(call: Call<'_>) -> Done {
     let document = &call.web.options.api;
-    let base = format!("{}{}", call.visit.base, call.web.options.root);
-    let about = text(&document["info"], "description");
+    let server = document["servers"][0]["url"].as_str().unwrap_or_default();
+    let base = format!("{}{}{server}", call.visit.base, call.web.options.root);
+    let about = markdown::render(&text(&document["info"], "description"));
     reply::page(&Explorer { l: call.layout(), about, groups: groups(document, &base) })
 }
 
@@ -57,7 +59,7 @@ fn groups(document: &Value, base: &str) -> Vec<Group> {
     for tag in document["tags"].as_array().into_iter().flatten() {
         groups.push(Group {
             name: text(tag, "name"),
-            about: text(tag, "description"),
+            about: markdown::render(&text(tag, "description")),
             operations: Vec::new(),
         });
     }
@@ -111,7 +113,7 @@ fn operation(
         method,
         path: path.to_owned(),
         summary: text(found, "summary"),
-        description: text(found, "description"),
+        description: markdown::render(&text(found, "description")),
         parameters: parameters.map(parameter).collect(),
         body,
         answers: answers.collect(),

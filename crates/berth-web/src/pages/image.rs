@@ -3,8 +3,9 @@
 
 use askama::Template;
 use berth_auth::{Action, Actions};
+use berth_inspect::{Entry, Kind, text_of};
 use berth_oci::{Descriptor, ManifestKind, Reference, RepositoryName, Role};
-use berth_registry::{Access, Looked, Pull, Registry, TagWeight};
+use berth_registry::{Access, Inside, Looked, Pull, Registry, TagWeight};
 
 use super::Call;
 use crate::error::PageError;
@@ -59,12 +60,30 @@ struct Image {
     may: Actions,
     raw: Option<String>,
     chart: Option<String>,
+    /// The settings of a chart, from the file that it has for them.
+    values: Option<String>,
     has_files: bool,
 }
 
 impl Image {
     fn may(&self, action: &str) -> bool {
         action.parse().is_ok_and(|action: Action| self.may.has(action))
+    }
+
+    /// What to type for it: by its tag in each client, and by its digest.
+    fn commands(&self) -> Vec<String> {
+        let place = format!("{}/{}", self.l.host, self.name);
+        let by_digest = format!("docker pull {place}@{}", self.looked.digest);
+        if !self.is_tag() {
+            return vec![by_digest];
+        }
+        let at = &self.at;
+        if self.chart.is_some() {
+            return vec![format!("helm pull oci://{place} --version {at}")];
+        }
+        let by_tag = ["docker pull", "podman pull", "ctr images pull"]
+            .map(|command| format!("{command} {place}:{at}"));
+        by_tag.into_iter().chain([by_digest]).collect()
     }
 
     fn is_tag(&self) -> bool {
@@ -88,7 +107,9 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, at: &str) -> D
     let referrers = registry.list_referrers(&access, &looked.digest, None, None, REFERRERS).await?;
     let annotations = looked.manifest.iter().flat_map(|manifest| manifest.annotations.clone()).collect();
     let weight = registry.weigh(&access, &Reference::Digest(looked.digest.clone())).await.ok();
-    let has_files = looked.config.is_some() && !layers.is_empty();
+    let chart = chart(registry, &access, &looked).await?;
+    let values = if chart.is_some() { values(registry, &access, &looked).await? } else { None };
+    let has_files = (looked.config.is_some() || chart.is_some()) && !layers.is_empty();
     reply::page(&Image {
         kind: kind(l.t, &looked),
         children: children(registry, &access, &looked).await?,
@@ -100,7 +121,8 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, at: &str) -> D
         weight,
         may: registry.authorizer().allowed(call.caller, name).await?,
         raw: pretty(&looked.content),
-        chart: chart(registry, &access, &looked).await?,
+        chart,
+        values,
         has_files,
         l,
         name: access.repository().clone(),
@@ -214,6 +236,26 @@ async fn chart(
     };
     let bytes = registry.small_blob(access, &config.descriptor.digest, CHART).await?;
     Ok(bytes.and_then(|bytes| pretty(&bytes)))
+}
+
+/// The settings of a chart with their defaults: `NAME/values.yaml` of its archive, once that was read.
+async fn values(
+    registry: &Registry,
+    access: &Access<Pull>,
+    looked: &Looked,
+) -> Result<Option<String>, PageError> {
+    let Inside::Ready(indexes) = registry.inside(access, looked).await? else { return Ok(None) };
+    let is_it = |entry: &&Entry| {
+        entry.kind == Kind::File && entry.path.splitn(2, |byte| *byte == b'/').nth(1) == Some(b"values.yaml")
+    };
+    let digests = super::files::layers(looked);
+    for (index, digest) in indexes.iter().zip(digests) {
+        let Some(entry) = index.entries.iter().find(is_it) else { continue };
+        let Some(offset) = entry.offset else { continue };
+        let content = registry.file_of_layer(access, &digest, offset, entry.size, CHART).await?;
+        return Ok(content.and_then(|content| text_of(&content)));
+    }
+    Ok(None)
 }
 
 /// Only for the template: sizes are told there.

@@ -15,6 +15,12 @@ struct Teams {
     teams: Vec<TeamView>,
 }
 
+impl Teams {
+    fn members(&self, team: &TeamView) -> String {
+        self.l.count(&(team.members.len() as u64), self.l.t.one_member, self.l.t.n_members)
+    }
+}
+
 #[derive(Template)]
 #[template(path = "team.html")]
 struct Team {
