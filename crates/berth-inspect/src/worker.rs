@@ -4,6 +4,8 @@
 //! The program starts itself again with the hidden command `inspect-layer`; the layer is its standard input, what it found
 //! its standard output.
 
+mod confine;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
@@ -12,8 +14,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::{Compression, LayerIndex, Limits, Stop, index, read_file};
 
@@ -159,9 +159,7 @@ pub fn serve(arguments: &[String]) -> u8 {
         return 2;
     };
     let limits = Limits { memory, time: Duration::from_millis(millis), ..Limits::default() };
-    if confine(&limits).is_err() {
-        return 3;
-    }
+    confine::confine(&limits);
     let input = io::stdin().lock();
     let answer = match &arguments[1..] {
         [] => index(input, &limits).to_bytes(),
@@ -176,22 +174,4 @@ pub fn serve(arguments: &[String]) -> u8 {
     };
     let mut out = io::stdout().lock();
     u8::from(out.write_all(&answer).and_then(|()| out.flush()).is_err())
-}
-
-/// Takes from this process what it does not need: memory, time, files to write, files to open, children.
-fn confine(limits: &Limits) -> io::Result<()> {
-    let bounds = [
-        (Resource::As, limits.memory),
-        (Resource::Cpu, limits.time.as_secs() + PATIENCE.as_secs()),
-        (Resource::Fsize, 0),
-        (Resource::Nofile, 3),
-        (Resource::Nproc, 0),
-        (Resource::Core, 0),
-    ];
-    for (resource, bound) in bounds {
-        setrlimit(resource, Rlimit { current: Some(bound), maximum: Some(bound) })?;
-    }
-    // Requests come first. Where the system does not allow it, the limits above still hold.
-    let _ = rustix::process::nice(19);
-    Ok(())
 }

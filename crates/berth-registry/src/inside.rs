@@ -129,7 +129,7 @@ impl Registry {
     ) -> Result<Option<Vec<u8>>, RegistryError> {
         let Some(worker) = self.inspector.worker.clone() else { return Ok(None) };
         let source = self.source_of(access, layer).await?;
-        // Of those who open files two are served at a time beside the one that reads layers.
+        // Files are opened in turn with the reading of layers: one process at a time, whoever asks.
         let _turn = self.inspector.turn.0.acquire().await.map_err(internal)?;
         let read = tokio::task::spawn_blocking(move || worker.file(source, offset, size, most)).await;
         match read.map_err(internal)? {
@@ -204,8 +204,8 @@ impl Registry {
         if let Some(stop) = &index.stopped {
             tracing::info!(%layer, %stop, "a layer is shown only in part");
         }
-        // What a busy machine did not let come to its end is tried again when somebody asks.
-        if index.stopped != Some(Stop::Killed) || index.entries.is_empty() {
+        // What did not come to its end for want of memory or time is not written down: another day it may.
+        if index.stopped != Some(Stop::Killed) {
             self.meta.keep_layer_index(layer, bytes, Timestamp::now()).await?;
         }
         self.inspector.remember(layer, &Arc::new(index));

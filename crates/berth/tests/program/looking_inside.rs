@@ -94,7 +94,7 @@ fn a_worker_that_takes_too_much_is_ended_and_says_so() {
 }
 
 #[test]
-fn a_worker_can_write_no_file_and_start_no_process() {
+fn a_worker_can_write_and_open_no_file_and_start_no_process() {
     // Its limits, as the system tells them while it waits for its input.
     let mut child = Command::new(env!("CARGO_BIN_EXE_berth"))
         .args(["inspect-layer", "536870912,25000"])
@@ -105,13 +105,19 @@ fn a_worker_can_write_no_file_and_start_no_process() {
     let told = (0..200).find_map(|_| {
         std::thread::sleep(Duration::from_millis(10));
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).ok()?;
-        limits.contains("Max file size             0").then_some(limits)
+        limits.contains("Max file size             0").then_some(())?;
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+        status.contains("Seccomp:\t2").then_some(limits)
     });
     let told = told.expect("its limits are set before it reads");
     for limit in
         ["Max processes             0", "Max core file size        0", "Max address space         536870912"]
     {
         assert!(told.contains(limit), "{limit} is not in {told}");
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("its state");
+    for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.contains(line), "{line} is not in {status}");
     }
     drop(child.stdin.take());
     assert!(child.wait().expect("it ends").success());
