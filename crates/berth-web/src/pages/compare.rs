@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use askama::Template;
 use berth_inspect::{ChangeKind, Difference, LayerIndex, Tree, difference, display_name};
-use berth_oci::{ImageConfig, ManifestKind, Reference, RepositoryName};
-use berth_registry::{Access, Inside, Looked, Pull};
+use berth_oci::{ImageConfig, RepositoryName};
+use berth_registry::{Inside, Pull};
 
 use super::Call;
+use super::image::runnable;
 use crate::error::PageError;
 use crate::layout::Layout;
 use crate::reply::{self, Done};
@@ -89,8 +90,8 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName) -> Done {
         _ => return Err(PageError::Invalid(l.t.choose_two.to_owned())),
     };
     let access = call.web.registry.authorizer().authorize::<Pull>(call.caller, name).await?;
-    let before = image(call, &access, from).await?;
-    let after = image(call, &access, to).await?;
+    let before = runnable(call, &access, from).await?;
+    let after = runnable(call, &access, to).await?;
     let settings = settings(&l, before.config.as_ref(), after.config.as_ref());
     let inside =
         (call.web.registry.inside(&access, &before).await?, call.web.registry.inside(&access, &after).await?);
@@ -113,23 +114,6 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName) -> Done {
         stopped,
         l,
     })
-}
-
-/// The image that a tag names; of an index the first platform that is here.
-async fn image(call: Call<'_>, access: &Access<Pull>, at: &str) -> Result<Looked, PageError> {
-    let reference: Reference = at.parse().map_err(|_| PageError::NotFound)?;
-    let looked = call.web.registry.look(access, &reference).await?;
-    let Some(index) = looked.manifest.as_ref().filter(|manifest| manifest.kind == ManifestKind::Index) else {
-        return Ok(looked);
-    };
-    for child in &index.references {
-        let child = Reference::Digest(child.descriptor.digest.clone());
-        match call.web.registry.look(access, &child).await {
-            Ok(found) if found.config.is_some() => return Ok(found),
-            _ => {}
-        }
-    }
-    Ok(looked)
 }
 
 fn files(old: &[Arc<LayerIndex>], new: &[Arc<LayerIndex>]) -> FilesDiffer {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use askama::Template;
 use berth_inspect::{Kind, LayerIndex, Listed, Tree, display_name, text_of};
-use berth_oci::{Digest, Reference, RepositoryName, Role};
+use berth_oci::{Digest, RepositoryName, Role};
 use berth_registry::{Access, Inside, Looked, Pull};
 use percent_encoding::percent_decode_str;
 
 use super::Call;
+use super::image::runnable;
 use crate::error::PageError;
 use crate::layout::Layout;
 use crate::links::encoded_bytes;
@@ -83,10 +84,9 @@ impl Files {
 }
 
 pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, at: &str) -> Done {
-    let reference: Reference = at.parse().map_err(|_| PageError::NotFound)?;
     let registry = &call.web.registry;
     let access = registry.authorizer().authorize::<Pull>(call.caller, name).await?;
-    let looked = registry.look(&access, &reference).await?;
+    let looked = runnable(call, &access, at).await?;
     let digests = layers(&looked);
     let query = call.visit.query();
     let layer = query.get("layer").parse().ok().filter(|layer| (1..=digests.len()).contains(layer));

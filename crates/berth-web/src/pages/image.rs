@@ -109,10 +109,15 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, at: &str) -> D
     let weight = registry.weigh(&access, &Reference::Digest(looked.digest.clone())).await.ok();
     let chart = chart(registry, &access, &looked).await?;
     let values = if chart.is_some() { values(registry, &access, &looked).await? } else { None };
-    let has_files = (looked.config.is_some() || chart.is_some()) && !layers.is_empty();
+    let children = children(registry, &access, &looked).await?;
+    let has_files = if children.is_empty() {
+        (looked.config.is_some() || chart.is_some()) && !layers.is_empty()
+    } else {
+        children.iter().any(|child| child.is_here)
+    };
     reply::page(&Image {
         kind: kind(l.t, &looked),
-        children: children(registry, &access, &looked).await?,
+        children,
         layers,
         empty_steps,
         referrers: referrers.items.into_iter().map(referrer).collect(),
@@ -129,6 +134,23 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, at: &str) -> D
         at: at.to_owned(),
         looked,
     })
+}
+
+/// The image that a tag names; of an index the first platform that is here.
+pub(super) async fn runnable(call: Call<'_>, access: &Access<Pull>, at: &str) -> Result<Looked, PageError> {
+    let reference: Reference = at.parse().map_err(|_| PageError::NotFound)?;
+    let looked = call.web.registry.look(access, &reference).await?;
+    let Some(index) = looked.manifest.as_ref().filter(|manifest| manifest.kind == ManifestKind::Index) else {
+        return Ok(looked);
+    };
+    for child in &index.references {
+        let child = Reference::Digest(child.descriptor.digest.clone());
+        match call.web.registry.look(access, &child).await {
+            Ok(found) if found.config.is_some() => return Ok(found),
+            _ => {}
+        }
+    }
+    Ok(looked)
 }
 
 /// What it is, in a word or two.
