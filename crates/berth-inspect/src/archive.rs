@@ -32,14 +32,32 @@ pub(crate) struct Header {
     pub(crate) offset: u64,
 }
 
-/// What extensions say of the next entry.
+/// What entries before it say of the next one.
 #[derive(Debug, Default)]
 struct Extension {
+    /// GNU's long name and target, which win over those of pax.
+    path: Option<Vec<u8>>,
+    target: Option<Vec<u8>>,
+    pax: Pax,
+}
+
+/// The records of one pax header. Another one takes its place as a whole.
+#[derive(Debug, Default)]
+struct Pax {
     path: Option<Vec<u8>>,
     target: Option<Vec<u8>>,
     size: Option<u64>,
-    real_size: Option<u64>,
-    is_sparse: bool,
+    sparse: Sparse,
+}
+
+/// What pax says of a file with holes.
+#[derive(Debug, Default)]
+struct Sparse {
+    major: Vec<u8>,
+    minor: Vec<u8>,
+    name: Vec<u8>,
+    size: Option<u64>,
+    has_map: bool,
 }
 
 /// A tar archive as it comes in.
@@ -66,8 +84,12 @@ impl<R: Read> Archive<R> {
             let mut nothing = [0; 16 * 1024];
             while self.content(&mut nothing)? > 0 {}
             let Some(block) = self.block()? else { return Ok(None) };
-            if block.iter().all(|byte| *byte == 0) {
-                return Ok(None);
+            if is_zero(&block) {
+                // Two of them are the end; one alone may be the last of a file that was cut to size.
+                return match self.block()? {
+                    Some(block) if !is_zero(&block) => Err(Stop::Broken),
+                    _ => Ok(None),
+                };
             }
             let mut header = self.header(&block)?;
             match header.kind {
@@ -75,7 +97,7 @@ impl<R: Read> Archive<R> {
                 b'K' => extension.target = Some(c_string(&self.record(&header)?)),
                 b'x' => {
                     let record = self.record(&header)?;
-                    extension.read(&record)?;
+                    extension.pax = Pax::read(&record)?;
                 }
                 // What holds for all entries is a comment in practice, and nothing that is shown.
                 b'g' => drop(self.record(&header)?),
@@ -192,9 +214,10 @@ impl<R: Read> Archive<R> {
     }
 }
 
-impl Extension {
-    /// Reads pax records: `LENGTH KEY=VALUE` and a line break, where the length counts itself.
-    fn read(&mut self, mut record: &[u8]) -> Result<(), Stop> {
+impl Pax {
+    /// Reads records: `LENGTH KEY=VALUE` and a line break, where the length counts itself. An empty value is none.
+    fn read(mut record: &[u8]) -> Result<Pax, Stop> {
+        let mut pax = Pax::default();
         while !record.is_empty() {
             let space = record.iter().take(20).position(|byte| *byte == b' ').ok_or(Stop::Broken)?;
             let length = decimal(&record[..space]).and_then(|length| usize::try_from(length).ok());
@@ -203,36 +226,75 @@ impl Extension {
             let (line, rest) = record.split_at(length);
             let pair = line[space + 1..].strip_suffix(b"\n").ok_or(Stop::Broken)?;
             let equals = pair.iter().position(|byte| *byte == b'=').ok_or(Stop::Broken)?;
-            let (key, value) = (&pair[..equals], &pair[equals + 1..]);
-            match key {
-                b"path" | b"GNU.sparse.name" => self.path = Some(value.to_vec()),
-                b"linkpath" => self.target = Some(value.to_vec()),
-                b"size" => self.size = Some(decimal(value).ok_or(Stop::Broken)?),
-                b"GNU.sparse.realsize" | b"GNU.sparse.size" => {
-                    self.real_size = Some(decimal(value).ok_or(Stop::Broken)?);
-                    self.is_sparse = true;
-                }
-                _ => self.is_sparse |= key.starts_with(b"GNU.sparse."),
-            }
+            pax.take(&pair[..equals], &pair[equals + 1..])?;
             record = rest;
+        }
+        Ok(pax)
+    }
+
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Stop> {
+        let name = || {
+            if value.contains(&0) {
+                Err(Stop::Broken)
+            } else {
+                Ok(Some(value.to_vec()).filter(|name| !name.is_empty()))
+            }
+        };
+        let number = || match value {
+            b"" => Ok(None),
+            value => decimal(value).map(Some).ok_or(Stop::Broken),
+        };
+        match key {
+            b"path" => self.path = name()?,
+            b"linkpath" => self.target = name()?,
+            b"size" => self.size = number()?,
+            b"GNU.sparse.major" => self.sparse.major = value.to_vec(),
+            b"GNU.sparse.minor" => self.sparse.minor = value.to_vec(),
+            b"GNU.sparse.name" => self.sparse.name = value.to_vec(),
+            b"GNU.sparse.realsize" | b"GNU.sparse.size" => self.sparse.size = number()?,
+            b"GNU.sparse.map" => self.sparse.has_map = !value.is_empty(),
+            _ => {}
         }
         Ok(())
     }
+}
 
-    fn apply(&mut self, header: &mut Header) {
-        if let Some(path) = self.path.take() {
+impl Sparse {
+    /// Whether it is of a form that is known; otherwise nobody looks at it.
+    fn is_known(&self) -> bool {
+        match (self.major.as_slice(), self.minor.as_slice()) {
+            (b"0", b"0" | b"1") | (b"1", b"0") => true,
+            (b"", b"") => self.has_map,
+            _ => false,
+        }
+    }
+}
+
+impl Extension {
+    fn apply(self, header: &mut Header) {
+        let Pax { path, target, size, sparse } = self.pax;
+        if let Some(path) = self.path.or(path) {
             header.path = path;
         }
-        if let Some(target) = self.target.take() {
+        if let Some(target) = self.target.or(target) {
             header.target = target;
         }
-        if let Some(size) = self.size {
+        if let Some(size) = size {
             header.stored = size;
             header.size = if header.is_sparse { header.size } else { size };
         }
-        header.size = self.real_size.unwrap_or(header.size);
-        header.is_sparse |= self.is_sparse;
+        if sparse.is_known() {
+            header.is_sparse = true;
+            header.size = sparse.size.unwrap_or(header.size);
+            if !sparse.name.is_empty() {
+                header.path = sparse.name;
+            }
+        }
     }
+}
+
+fn is_zero(block: &[u8; BLOCK]) -> bool {
+    block.iter().all(|byte| *byte == 0)
 }
 
 /// A size with what fills its last block.
@@ -265,7 +327,8 @@ fn number(field: &[u8]) -> Option<u64> {
         }
         return Some(value);
     }
-    let text = field.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
+    let begin = field.iter().position(|byte| !matches!(byte, 0 | b' ')).unwrap_or(field.len());
+    let text = field[begin..].split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii();
     text.iter().try_fold(0_u64, |value, digit| match digit {
         b'0'..=b'7' => value.checked_mul(8)?.checked_add(u64::from(digit - b'0')),
         _ => None,
@@ -273,7 +336,6 @@ fn number(field: &[u8]) -> Option<u64> {
 }
 
 fn decimal(text: &[u8]) -> Option<u64> {
-    let text = text.split(|byte| *byte == b'.').next().unwrap_or_default();
     if text.is_empty() {
         return None;
     }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -32,7 +33,7 @@ pub(crate) struct Unpacked<'a> {
 }
 
 /// Finds out how a stream is packed.
-pub(crate) fn unpack<'a>(mut packed: impl Read + 'a) -> Result<Unpacked<'a>, Stop> {
+pub(crate) fn unpack<'a>(mut packed: impl Read + 'a, time: Duration) -> Result<Unpacked<'a>, Stop> {
     let mut magic = Vec::with_capacity(MAGIC);
     packed.by_ref().take(MAGIC as u64).read_to_end(&mut magic).map_err(|error| Stop::of(&error))?;
     let compression = match magic.as_slice() {
@@ -46,7 +47,8 @@ pub(crate) fn unpack<'a>(mut packed: impl Read + 'a) -> Result<Unpacked<'a>, Sto
         _ => Compression::None,
     };
     let taken = Rc::new(Cell::new(0));
-    let counted = Counted { inner: io::Cursor::new(magic).chain(packed), taken: Rc::clone(&taken) };
+    let inner = io::Cursor::new(magic).chain(packed);
+    let counted = Counted { inner, taken: Rc::clone(&taken), end: Instant::now() + time };
     let buffered = BufReader::with_capacity(128 * 1024, counted);
     let reader: Box<dyn Read + 'a> = match compression {
         Compression::None => Box::new(buffered),
@@ -64,10 +66,15 @@ pub(crate) fn unpack<'a>(mut packed: impl Read + 'a) -> Result<Unpacked<'a>, Sto
 struct Counted<R> {
     inner: R,
     taken: Rc<Cell<u64>>,
+    end: Instant,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Packed bytes of which nothing comes out take their time as well.
+        if Instant::now() > self.end {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let read = self.inner.read(buffer)?;
         self.taken.set(self.taken.get() + read as u64);
         Ok(read)

@@ -41,7 +41,7 @@ pub struct Difference<'a> {
 }
 
 /// What differs between two trees.
-pub fn difference<'a>(before: &Tree<'a>, after: &Tree<'a>) -> Difference<'a> {
+pub fn difference<'a>(before: &'a Tree<'_>, after: &'a Tree<'_>) -> Difference<'a> {
     let mut difference = Difference::default();
     let (mut old, mut new) = (before.iter().peekable(), after.iter().peekable());
     loop {
@@ -59,9 +59,9 @@ pub fn difference<'a>(before: &Tree<'a>, after: &Tree<'a>) -> Difference<'a> {
 }
 
 impl<'a> Difference<'a> {
-    fn add(&mut self, path: &'a [u8], was: Option<Found<'a>>, is: Option<Found<'a>>) {
-        let counts = |found: &Found<'a>| found.entry.kind != Kind::Folder;
-        let size = |found: Found<'a>| found.entry.size;
+    fn add(&mut self, path: &'a [u8], was: Option<Found<'_>>, is: Option<Found<'_>>) {
+        let counts = |found: &Found<'_>| found.entry.kind != Kind::Folder;
+        let size = |found: Found<'_>| found.entry.size;
         let (kind, total, bytes) = match (was, is) {
             (Some(was), Some(is)) if !counts(&was) && !counts(&is) => return,
             (Some(was), Some(is)) if is_same(was.entry, is.entry) => return,

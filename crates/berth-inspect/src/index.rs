@@ -12,8 +12,8 @@ use crate::limits::Limits;
 
 /// Bytes before the ratio of a compression is judged.
 const RATIO_FROM: u64 = 16 * 1024 * 1024;
-/// What an entry takes in memory beside its names, in bytes.
-const ENTRY: usize = 128;
+/// What an entry takes in memory beside its names, in bytes: itself, and two pieces of memory with what keeps them.
+const ENTRY: usize = 192;
 /// The prefix of the name that removes another one from the layers below (image-spec, "Whiteouts").
 const WHITEOUT: &[u8] = b".wh.";
 /// The name that removes everything of a folder from the layers below.
@@ -102,6 +102,12 @@ pub enum Stop {
     /// There are too many entries.
     #[error("it holds too many files")]
     Entries,
+    /// Its names are too many or too long to be kept.
+    #[error("its names take too much memory")]
+    Weight,
+    /// With the other layers of its image it is too much.
+    #[error("with the other layers it is too much to be shown at once")]
+    Together,
     /// Too much comes out of it.
     #[error("it unpacks to too many bytes")]
     Unpacked,
@@ -114,6 +120,35 @@ pub enum Stop {
     /// The worker took more memory or time than it may.
     #[error("reading it takes more memory or time than it may")]
     Killed,
+}
+
+impl Entry {
+    /// What it takes in memory, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        ENTRY + self.path.len() + self.target.len()
+    }
+
+    fn depth(&self) -> usize {
+        self.path.iter().filter(|byte| **byte == b'/').count() + 1
+    }
+}
+
+impl LayerIndex {
+    /// An index of nothing, and why.
+    pub fn stopped(why: Stop) -> LayerIndex {
+        LayerIndex {
+            compression: Compression::None,
+            entries: Vec::new(),
+            unpacked: 0,
+            skipped: 0,
+            stopped: Some(why),
+        }
+    }
+
+    /// What it takes in memory, in bytes.
+    pub fn weight(&self) -> usize {
+        self.entries.iter().map(Entry::weight).sum()
+    }
 }
 
 impl Stop {
@@ -138,7 +173,7 @@ pub fn index(packed: impl Read, limits: &Limits) -> LayerIndex {
         skipped: 0,
         stopped: None,
     };
-    match unpack(packed) {
+    match unpack(packed, limits.time) {
         Ok(unpacked) => {
             index.compression = unpacked.compression;
             index.stopped = fill(&mut index, unpacked, limits).err();
@@ -157,21 +192,21 @@ fn fill(index: &mut LayerIndex, unpacked: Unpacked<'_>, limits: &Limits) -> Resu
 
 fn entries(index: &mut LayerIndex, bounded: &mut Bounded<'_>, limits: &Limits) -> Result<(), Stop> {
     let mut archive = Archive::new(bounded, *limits);
-    let (mut buffer, mut names) = (vec![0; 64 * 1024], 0);
-    let mut looked = 0;
+    let (mut buffer, mut weight, mut looked) = (vec![0; 64 * 1024], 0, 0);
     while let Some(header) = archive.next()? {
         looked += 1;
-        names += header.path.len() + header.target.len() + ENTRY;
         if looked > limits.entries {
             return Err(Stop::Entries);
         }
-        if names > limits.names + ENTRY * usize::try_from(limits.entries).unwrap_or(usize::MAX) {
-            return Err(Stop::LongName);
-        }
-        let Some(mut entry) = entry(&header) else {
+        let entry = entry(&header).filter(|entry| entry.depth() <= limits.depth);
+        let Some(mut entry) = entry else {
             index.skipped += 1;
             continue;
         };
+        weight += entry.weight();
+        if weight > limits.weight {
+            return Err(Stop::Weight);
+        }
         let mut hash = Sha256::new();
         let mut left = header.stored;
         loop {
@@ -240,13 +275,14 @@ fn removed(path: Vec<u8>, kind: Kind) -> (Vec<u8>, Kind) {
     }
 }
 
-/// A path without what means nothing in it; `None` if it would lead upwards.
+/// A path without what means nothing in it; `None` if it leads out of the image.
 fn normal(path: &[u8]) -> Option<Vec<u8>> {
     let mut normal = Vec::with_capacity(path.len());
     for part in path.split(|byte| *byte == b'/') {
         match part {
             b"" | b"." => {}
-            b".." => return None,
+            b".." if normal.is_empty() => return None,
+            b".." => normal.truncate(normal.iter().rposition(|byte| *byte == b'/').unwrap_or(0)),
             part => {
                 if !normal.is_empty() {
                     normal.push(b'/');
@@ -269,7 +305,7 @@ pub fn read_file(
     most: u64,
     limits: &Limits,
 ) -> Result<Vec<u8>, Stop> {
-    let mut bounded = Bounded::new(unpack(packed)?, *limits);
+    let mut bounded = Bounded::new(unpack(packed, limits.time)?, *limits);
     let skipped =
         io::copy(&mut (&mut bounded).take(offset), &mut io::sink()).map_err(|error| Stop::of(&error))?;
     if skipped < offset {

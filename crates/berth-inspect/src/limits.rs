@@ -13,8 +13,10 @@ pub struct Limits {
     pub ratio: u64,
     /// Bytes of a path or of a link's target.
     pub name: usize,
-    /// Bytes of all paths together.
-    pub names: usize,
+    /// Parts of a path; what lies deeper is passed over.
+    pub depth: usize,
+    /// What an index may weigh in memory ([`LayerIndex::weight`](crate::LayerIndex::weight)), in bytes.
+    pub weight: usize,
     /// How long a reading takes.
     pub time: Duration,
     /// Bytes of memory that a worker may take.
@@ -28,7 +30,8 @@ impl Default for Limits {
             unpacked: 20 * 1024 * 1024 * 1024,
             ratio: 200,
             name: 4096,
-            names: 48 * 1024 * 1024,
+            depth: 128,
+            weight: 96 * 1024 * 1024,
             time: Duration::from_secs(25),
             memory: 512 * 1024 * 1024,
         }

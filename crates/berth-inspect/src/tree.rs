@@ -1,6 +1,8 @@
 //! The files of an image: layers one over the other (image-spec, "Applying Changesets").
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Bound;
 
 use crate::{Entry, Kind, LayerIndex};
@@ -11,7 +13,10 @@ const HOPS: usize = 40;
 /// Files by their path. Borrows the indexes of the layers.
 #[derive(Debug, Default)]
 pub struct Tree<'a> {
-    files: BTreeMap<&'a [u8], Found<'a>>,
+    files: BTreeMap<Cow<'a, [u8]>, Found<'a>>,
+    /// Hashes of paths that were no folders at some time: most paths lead through none of them, and need not be looked up.
+    others: HashSet<u64>,
+    hashing: RandomState,
 }
 
 /// An entry, and the layer that it comes from.
@@ -47,10 +52,14 @@ impl<'a> Tree<'a> {
             for entry in &index.entries {
                 match entry.kind {
                     Kind::Whiteout => {
-                        tree.files.remove(entry.path.as_slice());
-                        tree.clear(&entry.path);
+                        let path = tree.placed(&entry.path);
+                        tree.files.remove(&path);
+                        tree.clear(&path);
                     }
-                    Kind::Opaque => tree.clear(&entry.path),
+                    Kind::Opaque => {
+                        let path = tree.placed(&entry.path);
+                        tree.clear(&path);
+                    }
                     _ => {}
                 }
             }
@@ -67,40 +76,73 @@ impl<'a> Tree<'a> {
     pub fn single(index: &'a LayerIndex, layer: usize) -> Tree<'a> {
         let mut tree = Tree::default();
         for entry in index.entries.iter().filter(|entry| entry.kind != Kind::Opaque) {
-            tree.files.insert(&entry.path, Found { entry, layer });
+            tree.files.insert(Cow::Borrowed(&entry.path), Found { entry, layer });
         }
         tree
     }
 
     fn add(&mut self, found: Found<'a>) {
-        let path = found.entry.path.as_slice();
+        let path = self.placed(&found.entry.path);
         if found.entry.kind != Kind::Folder {
             // A file where a folder was; what was below it has no place any more.
-            self.clear(path);
+            self.clear(&path);
+            self.others.insert(self.hash(&path));
         }
         // A file above it gives way.
-        for at in path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at) {
-            if self.files.get(&path[..at]).is_some_and(|above| above.entry.kind != Kind::Folder) {
-                self.files.remove(&path[..at]);
-            }
+        while let Some(end) = self.first_in_the_way(&path) {
+            self.files.remove(&path[..end]);
         }
         self.files.insert(path, found);
     }
 
+    /// Where an entry comes to lie: what unpacks layers writes through links that are in its way.
+    fn placed(&self, path: &'a [u8]) -> Cow<'a, [u8]> {
+        let mut placed = Cow::Borrowed(path);
+        for _ in 0..HOPS {
+            let Some(end) = self.first_in_the_way(&placed) else { break };
+            let is_link = self.get(&placed[..end]).is_some_and(|found| found.entry.kind == Kind::Link);
+            let Some(real) = self.resolve(&placed[..end]).filter(|_| is_link) else { break };
+            placed = Cow::Owned([&real, &placed[end..]].concat());
+        }
+        placed
+    }
+
+    /// Where the first folder of a path ends that is none.
+    fn first_in_the_way(&self, path: &[u8]) -> Option<usize> {
+        let mut hasher = self.hashing.build_hasher();
+        for (at, byte) in path.iter().enumerate() {
+            if *byte == b'/'
+                && self.others.contains(&hasher.finish())
+                && self.files.get(&path[..at]).is_some_and(|above| above.entry.kind != Kind::Folder)
+            {
+                return Some(at);
+            }
+            hasher.write_u8(*byte);
+        }
+        None
+    }
+
+    /// The hash of a path, byte by byte as [`Tree::first_in_the_way`] makes it on its way.
+    fn hash(&self, path: &[u8]) -> u64 {
+        let mut hasher = self.hashing.build_hasher();
+        path.iter().for_each(|byte| hasher.write_u8(*byte));
+        hasher.finish()
+    }
+
     /// Removes what is below a path.
     fn clear(&mut self, path: &[u8]) {
-        let (first, end) = below(path);
-        let gone: Vec<_> = match &end {
-            Some(end) => self
-                .files
-                .range::<[u8], _>((Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()))),
-            None => self.files.range::<[u8], _>(..),
-        }
-        .map(|(path, _)| *path)
-        .collect();
+        let gone: Vec<_> = self.range(path).map(|(path, _)| path.to_vec()).collect();
         for path in gone {
-            self.files.remove(path);
+            self.files.remove(path.as_slice());
         }
+    }
+
+    /// What is below a path, in order.
+    fn range(&self, path: &[u8]) -> impl Iterator<Item = (&[u8], &Found<'a>)> {
+        let (first, end) = below(path);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.files.range::<[u8], _>((Bound::Included(first.as_slice()), end));
+        range.map(|(path, found)| (path.as_ref(), found))
     }
 
     /// The entry at a path.
@@ -109,8 +151,8 @@ impl<'a> Tree<'a> {
     }
 
     /// All entries by their paths.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], Found<'a>)> {
-        self.files.iter().map(|(path, found)| (*path, *found))
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Found<'a>)> {
+        self.files.iter().map(|(path, found)| (path.as_ref(), *found))
     }
 
     /// Files, and their bytes.
@@ -120,17 +162,11 @@ impl<'a> Tree<'a> {
     }
 
     /// What is in a folder, folders first; `None` if it is none. The path of the whole is empty.
-    pub fn list(&self, path: &[u8]) -> Option<Vec<Listed<'a>>> {
-        let (first, end) = below(path);
-        let range = match &end {
-            Some(end) => self
-                .files
-                .range::<[u8], _>((Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()))),
-            None => self.files.range::<[u8], _>(..),
-        };
-        let mut names: BTreeMap<&'a [u8], Listed<'a>> = BTreeMap::new();
-        for (whole, found) in range {
-            let rest: &'a [u8] = &whole[first.len()..];
+    pub fn list(&self, path: &[u8]) -> Option<Vec<Listed<'_>>> {
+        let skipped = if path.is_empty() { 0 } else { path.len() + 1 };
+        let mut names: BTreeMap<&[u8], Listed<'_>> = BTreeMap::new();
+        for (whole, found) in self.range(path) {
+            let rest = &whole[skipped..];
             let (name, deeper) = match rest.iter().position(|byte| *byte == b'/') {
                 Some(slash) => (&rest[..slash], true),
                 None => (rest, false),

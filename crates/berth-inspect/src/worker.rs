@@ -15,7 +15,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::{Compression, LayerIndex, Limits, Stop, index, read_file};
+use crate::{LayerIndex, Limits, Stop, index, read_file};
 
 /// The hidden command of the program.
 pub const COMMAND: &str = "inspect-layer";
@@ -60,13 +60,7 @@ impl Worker {
     /// [`WorkerError::Io`].
     pub fn index(&self, layer: Source) -> Result<LayerIndex, WorkerError> {
         let answer = self.run(&[], layer)?;
-        Ok(LayerIndex::from_bytes(&answer).unwrap_or(LayerIndex {
-            compression: Compression::None,
-            entries: Vec::new(),
-            unpacked: 0,
-            skipped: 0,
-            stopped: Some(Stop::Killed),
-        }))
+        Ok(LayerIndex::from_bytes(&answer).unwrap_or_else(|_| LayerIndex::stopped(Stop::Killed)))
     }
 
     /// Reads the first `most` bytes of one file of a layer.

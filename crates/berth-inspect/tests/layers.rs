@@ -137,6 +137,89 @@ fn a_pax_size_hides_no_file() {
     assert_eq!((paths(&index), index.stopped), (vec!["outer".to_owned(), "after".to_owned()], None));
 }
 
+/// Where readers of archives disagree, what is shown is what Go's unpacks. Each of these hid a file, or showed one that
+/// nobody unpacks.
+#[test]
+fn what_is_shown_is_what_is_unpacked() {
+    let evil = || file("evil", "x");
+    let after = |head: Vec<u8>, rest: Vec<Vec<u8>>| paths(&read(&tar(&[vec![head], rest].concat())));
+    assert_eq!(after(pax(&[("path", "")]), vec![evil()]), ["evil"], "an empty name is none");
+    let replaced = vec![pax(&[("path", "a")]), header(b"x", b'0', 0, b""), evil()];
+    assert_eq!(
+        after(pax(&[("size", "512")]), replaced),
+        ["a", "evil"],
+        "another pax header takes the place of the first"
+    );
+    let mut padded = header(b"a", b'0', 0, b"");
+    padded[124..136].copy_from_slice(b"\x000000001000\0");
+    sign(&mut padded);
+    assert_eq!(
+        after([padded, header(b"evil", b'0', 0, b"")].concat(), vec![file("next", "")]),
+        ["a", "next"],
+        "a zero byte begins a number"
+    );
+    assert_eq!(after(file("tmp/../etc/evil", "x"), vec![]), ["etc/evil"]);
+    let named = vec![pax(&[("path", "nice")]), file("short", "x")];
+    assert_eq!(after(entry(b"././@LongLink", b'L', b"evil\0", b""), named), ["evil"], "GNU's name wins");
+    assert_eq!(
+        after(pax(&[("GNU.sparse.name", "nice")]), vec![evil()]),
+        ["evil"],
+        "no form of a file with holes"
+    );
+    let sparse = [
+        ("GNU.sparse.major", "1"),
+        ("GNU.sparse.minor", "0"),
+        ("GNU.sparse.name", "nice"),
+        ("GNU.sparse.realsize", "9"),
+    ];
+    assert_eq!(after(pax(&sparse), vec![evil()]), ["nice"]);
+    for broken in [pax(&[("size", "1.5")]), pax(&[("path", "a\0b")])] {
+        assert_eq!(read(&tar(&[broken, evil()])).stopped, Some(Stop::Broken));
+    }
+    let gap = [file("a", ""), vec![0; 512], evil(), vec![0; 1024]].concat();
+    assert_eq!(read(&gap).stopped, Some(Stop::Broken), "one block of zeros is no end");
+}
+
+#[test]
+fn layers_are_written_through_links() {
+    let below = read(&tar(&[
+        folder("usr/bin"),
+        file("usr/bin/sh", "x"),
+        link("bin", "usr/bin"),
+        file("old/file", "x"),
+    ]));
+    let above = read(&tar(&[file("bin/new", "y"), file("bin/.wh.sh", "")]));
+    let tree = Tree::of(&[&below, &above]);
+    let all: Vec<_> = tree.iter().map(|(path, _)| display_name(path)).collect();
+    assert_eq!(all, ["bin", "old/file", "usr/bin", "usr/bin/new"]);
+    assert_eq!(tree.resolve(b"bin/new").as_deref(), Some(&b"usr/bin/new"[..]));
+}
+
+/// A few kilobytes that name deep paths must not become a hundred megabytes, or seconds.
+#[test]
+fn the_weight_of_names_is_bounded() {
+    let long =
+        |n: usize| entry(b"././@LongLink", b'L', format!("{}/{n}\0", "d".repeat(4000)).as_bytes(), b"");
+    let many: Vec<_> = (0..2000).flat_map(|n| [long(n), file("x", "")]).collect();
+    let limits = Limits { weight: 1 << 20, ..Limits::default() };
+    let index = index(&tar(&many)[..], &limits);
+    assert_eq!(index.stopped, Some(Stop::Weight));
+    assert!(index.weight() <= 1 << 20 && index.entries.len() > 200);
+    let kept = index.to_bytes();
+    assert!(kept.len() < index.weight() / 10, "names that begin alike are kept once: {}", kept.len());
+    let deep = entry(b"././@LongLink", b'L', "d/".repeat(2000).as_bytes(), b"");
+    assert_eq!(read(&tar(&[deep, file("x", "")])).skipped, 1);
+}
+
+#[test]
+fn packed_nothing_takes_its_time_too() {
+    let nothing = gzip(b"").repeat(200_000);
+    let limits = Limits { time: Duration::from_millis(20), ..Limits::default() };
+    let began = Instant::now();
+    assert_eq!(index(&nothing[..], &limits).stopped, Some(Stop::Time));
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
 #[test]
 fn what_leads_out_is_left_out_and_what_is_odd_is_shown() {
     let bytes = tar(&[

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use berth_inspect::{LayerIndex, Limits, Source, Stop, Worker, WorkerError};
 use berth_meta::Timestamp;
 use berth_oci::{Digest, Role};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Access, BlobBody, Looked, Pull, Registry, RegistryError, ServerAccess};
 
@@ -18,11 +18,13 @@ use crate::{Access, BlobBody, Looked, Pull, Registry, RegistryError, ServerAcces
 const WAITING: usize = 256;
 /// Bytes of indexes that are remembered as they are.
 const REMEMBERED: usize = 64 * 1024 * 1024;
-/// What an entry of an index weighs in memory, in bytes, about.
-const ENTRY: usize = 160;
+/// What the indexes of one image may weigh in memory together, in bytes.
+const TOGETHER: usize = 128 * 1024 * 1024;
+/// Those who look into images at a time.
+const LOOKERS: usize = 2;
 
 /// The layers of an image, as far as their indexes are there.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub enum Inside {
     /// All of them, in order; a layer that is no archive has an index that says so.
     Ready(Vec<Arc<LayerIndex>>),
@@ -35,21 +37,29 @@ pub enum Inside {
     },
 }
 
+/// A turn in looking into images. While it lives few others have indexes in memory.
+#[derive(Debug)]
+pub struct Looking {
+    _turn: OwnedSemaphorePermit,
+}
+
 /// What reads layers, and what it is at.
 #[derive(Default)]
 pub(crate) struct Inspector {
     worker: Option<Worker>,
     /// Layers that wait or are read, and since when.
     under_way: Mutex<HashMap<Digest, Timestamp>>,
-    turn: Turn,
+    turn: Turn<1>,
+    lookers: Turn<LOOKERS>,
     remembered: Mutex<Remembered>,
 }
 
-struct Turn(Semaphore);
+/// So many at a time.
+struct Turn<const MOST: usize>(Arc<Semaphore>);
 
-impl Default for Turn {
-    fn default() -> Turn {
-        Turn(Semaphore::new(1))
+impl<const MOST: usize> Default for Turn<MOST> {
+    fn default() -> Self {
+        Turn(Arc::new(Semaphore::new(MOST)))
     }
 }
 
@@ -74,7 +84,10 @@ impl Inspector {
     }
 
     fn remember(&self, layer: &Digest, index: &Arc<LayerIndex>) {
-        let weight = index.entries.len() * ENTRY;
+        let weight = index.weight();
+        if weight > REMEMBERED / 2 {
+            return;
+        }
         let mut kept = self.remembered();
         if kept.weight + weight > REMEMBERED {
             *kept = Remembered::default();
@@ -93,20 +106,38 @@ impl Registry {
         self
     }
 
+    /// Waits for a turn in looking into images, which may be held for one page.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub async fn begin_looking(&self) -> Result<Looking, RegistryError> {
+        let turn = Arc::clone(&self.inspector.lookers.0).acquire_owned().await;
+        Ok(Looking { _turn: turn.map_err(internal)? })
+    }
+
     /// What is inside of an image's layers. Those that were not read yet are read in the background; ask again.
     ///
     /// # Errors
     /// [`RegistryError::BlobUnknown`] if a layer is not in the repository; internal ones.
-    pub async fn inside(&self, access: &Access<Pull>, looked: &Looked) -> Result<Inside, RegistryError> {
+    pub async fn inside(
+        &self,
+        access: &Access<Pull>,
+        looked: &Looked,
+        _turn: &Looking,
+    ) -> Result<Inside, RegistryError> {
         let references = looked.manifest.iter().flat_map(|manifest| &manifest.references);
         let layers: Vec<_> = references.filter(|reference| reference.role == Role::Layer).collect();
-        let (all, mut indexes) = (layers.len(), Vec::new());
+        let (all, mut indexes, mut weight) = (layers.len(), Vec::new(), 0);
         for layer in layers {
             let digest = &layer.descriptor.digest;
-            match self.layer_index(access, digest).await? {
-                Some(index) => indexes.push(index),
-                None => self.read_later(access, digest).await?,
-            }
+            let Some(index) = self.layer_index(access, digest).await? else {
+                self.read_later(access, digest).await?;
+                continue;
+            };
+            weight += index.weight();
+            // What is too much together is said of those that come last; each can be looked at alone by an image of its own.
+            let fits = weight <= TOGETHER;
+            indexes.push(if fits { index } else { Arc::new(LayerIndex::stopped(Stop::Together)) });
         }
         if indexes.len() == all {
             Ok(Inside::Ready(indexes))

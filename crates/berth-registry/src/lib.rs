@@ -45,7 +45,7 @@ pub use blobs::{BlobBody, BlobContent, BlobReceipt, BlobStat};
 pub use cleaning::{Cleaner, Cycle, Freed};
 pub use copies::CopyRequest;
 pub use error::RegistryError;
-pub use inside::Inside;
+pub use inside::{Inside, Looking};
 pub use look::{Looked, TagLine};
 pub use manifests::{ManifestReceipt, PutManifest, StoredManifest};
 pub use retention::RetentionPreview;

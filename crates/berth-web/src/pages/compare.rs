@@ -93,12 +93,15 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName) -> Done {
     let before = runnable(call, &access, from).await?;
     let after = runnable(call, &access, to).await?;
     let settings = settings(&l, before.config.as_ref(), after.config.as_ref());
+    let (registry, turn) = (&call.web.registry, call.web.registry.begin_looking().await?);
     let inside =
-        (call.web.registry.inside(&access, &before).await?, call.web.registry.inside(&access, &after).await?);
+        (registry.inside(&access, &before, &turn).await?, registry.inside(&access, &after, &turn).await?);
     let (files, stopped) = match inside {
         (Inside::Ready(old), Inside::Ready(new)) => {
-            let stopped =
-                old.iter().chain(&new).filter_map(|index| index.stopped.as_ref().map(ToString::to_string));
+            let stopped = old
+                .iter()
+                .chain(new.iter())
+                .filter_map(|index| index.stopped.as_ref().map(ToString::to_string));
             let mut stopped: Vec<_> = stopped.collect();
             stopped.dedup();
             (Some(tokio::task::block_in_place(|| files(&old, &new))), stopped)
@@ -117,11 +120,10 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName) -> Done {
 }
 
 fn files(old: &[Arc<LayerIndex>], new: &[Arc<LayerIndex>]) -> FilesDiffer {
-    let tree = |indexes: &[Arc<LayerIndex>]| -> Vec<Arc<LayerIndex>> { indexes.to_vec() };
-    let (old, new) = (tree(old), tree(new));
-    let (old, new): (Vec<&LayerIndex>, Vec<&LayerIndex>) =
-        (old.iter().map(Arc::as_ref).collect(), new.iter().map(Arc::as_ref).collect());
-    let Difference { changes, added, removed, changed } = difference(&Tree::of(&old), &Tree::of(&new));
+    let old: Vec<&LayerIndex> = old.iter().map(Arc::as_ref).collect();
+    let new: Vec<&LayerIndex> = new.iter().map(Arc::as_ref).collect();
+    let (old, new) = (Tree::of(&old), Tree::of(&new));
+    let Difference { changes, added, removed, changed } = difference(&old, &new);
     let line = |change: &berth_inspect::Change<'_>| Line {
         path: display_name(change.path),
         kind: change.kind,

@@ -92,7 +92,8 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, at: &str) -> D
     let layer = query.get("layer").parse().ok().filter(|layer| (1..=digests.len()).contains(layer));
     let path = path(call);
     let mut stopped = Vec::new();
-    let view = match registry.inside(&access, &looked).await? {
+    let turn = registry.begin_looking().await?;
+    let view = match registry.inside(&access, &looked, &turn).await? {
         Inside::Reading { done, all } => View::Reading { done, all },
         Inside::Ready(indexes) => {
             let told = |(n, index): (usize, &Arc<LayerIndex>)| {

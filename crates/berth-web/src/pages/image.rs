@@ -266,7 +266,8 @@ async fn values(
     access: &Access<Pull>,
     looked: &Looked,
 ) -> Result<Option<String>, PageError> {
-    let Inside::Ready(indexes) = registry.inside(access, looked).await? else { return Ok(None) };
+    let turn = registry.begin_looking().await?;
+    let Inside::Ready(indexes) = registry.inside(access, looked, &turn).await? else { return Ok(None) };
     let is_it = |entry: &&Entry| {
         entry.kind == Kind::File && entry.path.splitn(2, |byte| *byte == b'/').nth(1) == Some(b"values.yaml")
     };
