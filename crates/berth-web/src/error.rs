@@ -48,6 +48,11 @@ impl PageError {
         }
     }
 
+    /// What a type says of a text that is none of its own.
+    pub(crate) fn invalid(error: impl std::fmt::Display) -> PageError {
+        PageError::Invalid(error.to_string())
+    }
+
     /// What a person is told. Nothing of the inside.
     pub(crate) fn sentence(&self) -> String {
         if self.status().is_server_error() && self.status() != StatusCode::SERVICE_UNAVAILABLE {

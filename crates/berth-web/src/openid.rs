@@ -55,9 +55,9 @@ pub(crate) async fn finish(call: Call<'_>) -> Done {
     let mut parts = kept.splitn(3, '|');
     let (word, to, pending) =
         (parts.next(), parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let pending = Pending::decode(pending).map_err(|error| PageError::Invalid(error.to_string()))?;
+    let pending = Pending::decode(pending).map_err(PageError::invalid)?;
     let query = call.visit.head.uri.query().unwrap_or_default();
-    let callback = Callback::parse(query).map_err(|error| PageError::Invalid(error.to_string()))?;
+    let callback = Callback::parse(query).map_err(PageError::invalid)?;
     let identity = openid
         .provider
         .finish(&pending, &callback, SystemTime::now())
@@ -88,5 +88,5 @@ fn refused(error: &OidcError) -> PageError {
     if error.fault() != Fault::Visitor {
         tracing::warn!(error = error as &dyn std::error::Error, "signing in at the OpenID provider failed");
     }
-    PageError::Invalid(error.to_string())
+    PageError::invalid(error)
 }

@@ -7,6 +7,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::http::Client;
@@ -145,7 +147,7 @@ impl Browser {
         let shot = json!({ "cmd": "Page.captureScreenshot", "params": { "captureBeyondViewport": true } });
         let encoded = self.post("/goog/cdp/execute", &shot)?;
         let encoded = encoded["data"].as_str().context("no picture")?;
-        std::fs::write(file, decode(encoded).context("a picture that is no base64")?)?;
+        std::fs::write(file, BASE64_STANDARD.decode(encoded).context("a picture that is no base64")?)?;
         Ok(())
     }
 
@@ -205,36 +207,5 @@ impl Drop for Browser {
         // The driver ends the browser with the session; if it is gone, so is the browser.
         let _ = self.call("DELETE", &format!("/session/{}", self.session), &Value::Null);
         end(&mut self.driver);
-    }
-}
-
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let value = |byte: u8| match byte {
-        b'A'..=b'Z' => Some(u32::from(byte - b'A')),
-        b'a'..=b'z' => Some(u32::from(byte - b'a') + 26),
-        b'0'..=b'9' => Some(u32::from(byte - b'0') + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    };
-    let digits = text.trim_end_matches('=').bytes().map(value).collect::<Option<Vec<_>>>()?;
-    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
-    for four in digits.chunks(4) {
-        let number = four.iter().fold(0, |number, digit| number << 6 | digit) << (6 * (4 - four.len()));
-        bytes.extend(number.to_be_bytes()[1..four.len()].iter());
-    }
-    Some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn pictures_are_decoded() {
-        for (encoded, plain) in
-            [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg==", "foob")]
-        {
-            assert_eq!(super::decode(encoded).unwrap(), plain.as_bytes());
-        }
-        assert_eq!(super::decode("a b"), None);
     }
 }

@@ -9,6 +9,7 @@ use http::header::SET_COOKIE;
 
 use super::{Call, sign_in, tokens};
 use crate::error::PageError;
+use crate::format;
 use crate::layout::Layout;
 use crate::openid::{self, Aim};
 use crate::reply::{self, Done};
@@ -27,6 +28,10 @@ struct Account {
 }
 
 impl Account {
+    fn browser(&self, agent: &str) -> String {
+        format::browser(agent)
+    }
+
     fn is_present(&self, id: &SessionId) -> bool {
         self.present.as_ref() == Some(id)
     }

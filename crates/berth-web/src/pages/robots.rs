@@ -56,9 +56,9 @@ async fn change(call: Call<'_>, robot: &AccountName) -> Done {
         "token" => return tokens::add(call, robot, &back).await,
         "revoke" => return tokens::revoke(call, &back).await,
         "grant" => {
-            let actions = form.all("actions").map(|word| word.parse::<Action>().map_err(invalid));
+            let actions = form.all("actions").map(|word| word.parse::<Action>().map_err(PageError::invalid));
             let actions: Actions = actions.collect::<Result<Vec<_>, _>>()?.into_iter().collect();
-            let pattern = form.get("pattern").parse().map_err(invalid)?;
+            let pattern = form.get("pattern").parse().map_err(PageError::invalid)?;
             let grant = NewGrant { subject: Subject::Account(robot.clone()), pattern, actions, wide: false };
             accounts.add_grant(grant, call.caller).await?;
         }
@@ -76,9 +76,5 @@ async fn change(call: Call<'_>, robot: &AccountName) -> Done {
 }
 
 fn name(text: &str) -> Result<AccountName, PageError> {
-    text.parse().map_err(invalid)
-}
-
-fn invalid(error: impl std::fmt::Display) -> PageError {
-    PageError::Invalid(error.to_string())
+    text.parse().map_err(PageError::invalid)
 }

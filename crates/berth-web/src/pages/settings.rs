@@ -77,7 +77,7 @@ async fn about(call: Call<'_>, name: &RepositoryName) -> Done {
 
 async fn rename(call: Call<'_>, name: &RepositoryName) -> Done {
     let (registry, form) = (&call.web.registry, call.visit.form());
-    let to: RepositoryName = form.get("to").parse().map_err(invalid)?;
+    let to: RepositoryName = form.get("to").parse().map_err(PageError::invalid)?;
     let from = registry.authorizer().authorize::<Admin>(call.caller, name).await?;
     let into = registry.authorizer().authorize::<Admin>(call.caller, &to).await?;
     let redirect = if form.has("redirect") { REDIRECT } else { Duration::ZERO };
@@ -87,7 +87,7 @@ async fn rename(call: Call<'_>, name: &RepositoryName) -> Done {
 
 async fn add_rule(call: Call<'_>, name: &RepositoryName) -> Done {
     let (registry, form) = (&call.web.registry, call.visit.form());
-    let pattern = name.as_str().parse().map_err(invalid)?;
+    let pattern = name.as_str().parse().map_err(PageError::invalid)?;
     let access = registry.authorizer().owns(call.caller, &pattern)?;
     let days = |field: &str| -> Result<Option<i64>, PageError> {
         match form.get(field) {
@@ -107,7 +107,7 @@ async fn add_rule(call: Call<'_>, name: &RepositoryName) -> Done {
                 .filter(|text| !text.is_empty())
                 .map(str::parse)
                 .transpose()
-                .map_err(invalid)?,
+                .map_err(PageError::invalid)?,
             younger: days("younger")?,
             pulled: days("pulled")?,
         }),
@@ -118,7 +118,10 @@ async fn add_rule(call: Call<'_>, name: &RepositoryName) -> Done {
         text => text,
     };
     registry
-        .add_rule(&access, NewRule { pattern, tags: tags.parse().map_err(invalid)?, kind, wide: false })
+        .add_rule(
+            &access,
+            NewRule { pattern, tags: tags.parse().map_err(PageError::invalid)?, kind, wide: false },
+        )
         .await?;
     call.see(&format!("/r/{name}/-/settings?done=saved"))
 }
@@ -152,8 +155,4 @@ fn told(l: &Layout, kind: &RuleKind) -> String {
             parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
         }
     }
-}
-
-fn invalid(error: impl std::fmt::Display) -> PageError {
-    PageError::Invalid(error.to_string())
 }

@@ -86,5 +86,5 @@ async fn change(call: Call<'_>, team: &AccountName) -> Done {
 }
 
 fn name(text: &str) -> Result<AccountName, PageError> {
-    text.parse().map_err(|error: berth_auth::NameError| PageError::Invalid(error.to_string()))
+    text.parse().map_err(PageError::invalid)
 }

@@ -38,9 +38,7 @@ pub(super) async fn add(call: Call<'_>, account: &AccountName, back: &str) -> Do
             .get("patterns")
             .split([' ', ','])
             .filter(|text| !text.is_empty())
-            .map(|text| {
-                text.parse().map_err(|error: berth_auth::PatternError| PageError::Invalid(error.to_string()))
-            })
+            .map(|text| text.parse().map_err(PageError::invalid))
             .collect::<Result<_, _>>()?,
         expires_at: match form.get("days") {
             "" => None,
@@ -58,9 +56,7 @@ pub(super) async fn add(call: Call<'_>, account: &AccountName, back: &str) -> Do
 }
 
 fn actions(form: &Fields) -> Result<Actions, PageError> {
-    let words = form
-        .all("actions")
-        .map(|word| word.parse::<Action>().map_err(|error| PageError::Invalid(error.to_string())));
+    let words = form.all("actions").map(|word| word.parse::<Action>().map_err(PageError::invalid));
     words.collect::<Result<Vec<_>, _>>().map(|actions| actions.into_iter().collect())
 }
 

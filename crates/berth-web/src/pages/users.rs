@@ -27,10 +27,7 @@ pub(super) async fn answer(call: Call<'_>) -> Done {
 
 async fn change(call: Call<'_>) -> Done {
     let (accounts, form) = (&call.web.accounts, call.visit.form());
-    let name: AccountName = form
-        .get("name")
-        .parse()
-        .map_err(|error: berth_auth::NameError| PageError::Invalid(error.to_string()))?;
+    let name: AccountName = form.get("name").parse().map_err(PageError::invalid)?;
     let set = |change: UserChange| accounts.change_user(&name, change, call.caller);
     let yes = |word: &str| Some(word == form.get("action"));
     match form.get("action") {
