@@ -136,11 +136,14 @@ impl Api {
         // A session counts for the management API and never for images: no page may push or pull in somebody's name.
         if head.uri.path().starts_with("/api/")
             && !head.headers.contains_key(AUTHORIZATION)
-            && let Some(secret) = self.pages.as_ref().and_then(|pages| pages.session(&head.headers))
+            && let Some(pages) = &self.pages
+            && let Some(secret) = pages.session(&head.headers)
         {
             let found = accounts.session(&secret, origin.client).await.map_err(ApiError::internal)?;
             if let Some((caller, _)) = found {
-                return if manage::is_from_here(head, origin) { Ok(caller) } else { Err(manage::foreign()) };
+                let reads = matches!(head.method, Method::GET | Method::HEAD);
+                let counts = reads || pages.is_from_here(head, &origin.base);
+                return if counts { Ok(caller) } else { Err(manage::foreign()) };
             }
         }
         let credentials = credentials::read(&head.headers).ok_or_else(|| credentials::malformed(origin))?;

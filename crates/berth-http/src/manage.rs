@@ -163,17 +163,6 @@ pub(crate) fn not_found(head: &Parts) -> Answer {
     described(head, Problem::not_found().into_answer())
 }
 
-/// Whether a request that brings a session only reads, or was made by one of our own pages.
-pub(crate) fn is_from_here(head: &Parts, origin: &Origin) -> bool {
-    if *method(head) == Method::GET {
-        return true;
-    }
-    match head.headers.get(SEC_FETCH_SITE) {
-        Some(site) => site == "same-origin",
-        None => head.headers.get(ORIGIN).is_some_and(|from| from == origin.base.as_str()),
-    }
-}
-
 /// The answer to a change that some page asked for in a user's name.
 pub(crate) fn foreign() -> ApiError {
     ApiError::because(ErrorCode::Denied, "a session counts for requests of our own pages only")

@@ -42,6 +42,8 @@ pub trait Pages: Send + Sync {
     fn answer(&self, request: PageRequest) -> Paging<'_>;
     /// The session that a browser brings, which counts for `/api/` as well, and nowhere else.
     fn session(&self, headers: &HeaderMap) -> Option<Secret>;
+    /// Whether a request comes from one of these pages: a session counts for no other change.
+    fn is_from_here(&self, head: &Parts, base: &str) -> bool;
     /// The path below which a proxy serves everything but the distribution API; empty at the root.
     fn root(&self) -> &str;
 }

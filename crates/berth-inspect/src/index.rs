@@ -105,6 +105,9 @@ pub enum Stop {
     /// Its names are too many or too long to be kept.
     #[error("its names take too much memory")]
     Weight,
+    /// It is not in the repository: it may be had elsewhere only, or was never pushed.
+    #[error("it is not in this repository")]
+    Absent,
     /// With the other layers of its image it is too much.
     #[error("with the other layers it is too much to be shown at once")]
     Together,

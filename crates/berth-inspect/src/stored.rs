@@ -11,7 +11,7 @@ const VERSION: u8 = 2;
 const KINDS: [Kind; 7] =
     [Kind::File, Kind::Folder, Kind::Link, Kind::HardLink, Kind::Special, Kind::Whiteout, Kind::Opaque];
 const COMPRESSIONS: [Compression; 3] = [Compression::None, Compression::Gzip, Compression::Zstd];
-const STOPS: [Stop; 14] = [
+const STOPS: [Stop; 15] = [
     Stop::NoArchive,
     Stop::Packed { how: "xz" },
     Stop::Packed { how: "bzip2" },
@@ -26,6 +26,7 @@ const STOPS: [Stop; 14] = [
     Stop::Killed,
     Stop::Weight,
     Stop::Together,
+    Stop::Absent,
 ];
 
 /// Bytes that are no index, or one of another version.

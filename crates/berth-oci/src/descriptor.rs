@@ -87,6 +87,16 @@ pub struct Platform {
     pub features: Vec<String>,
 }
 
+impl Platform {
+    /// `os/architecture`, with the variant if there is one. What is not said, or is `unknown` as in attestations, is left
+    /// out; so an attestation has no word.
+    pub fn word(&self) -> String {
+        let variant = self.variant.as_deref().unwrap_or_default();
+        let parts = [self.os.as_str(), self.architecture.as_str(), variant].into_iter();
+        parts.filter(|part| !part.is_empty() && *part != "unknown").collect::<Vec<_>>().join("/")
+    }
+}
+
 fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let size = u64::deserialize(deserializer)?;
     if size > Descriptor::MAX_SIZE {

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use crate::descriptor::Platform;
 use crate::json;
 
 /// What an image says of how it runs and how it was made (image-spec, "OCI Image Configuration").
@@ -87,9 +88,8 @@ impl ImageConfig {
 
     /// `os/architecture`, with the variant if there is one; empty if neither is said.
     pub fn platform(&self) -> String {
-        let parts = [&self.os, &self.architecture, &self.variant];
-        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
-        parts.join("/")
+        let (os, architecture) = (self.os.clone(), self.architecture.clone());
+        Platform { os, architecture, variant: Some(self.variant.clone()), ..Platform::default() }.word()
     }
 
     /// For each of `layers` layers the step that made it, as far as the history tells: steps that made none are passed

@@ -118,7 +118,7 @@ impl Registry {
     /// What is inside of an image's layers. Those that were not read yet are read in the background; ask again.
     ///
     /// # Errors
-    /// [`RegistryError::BlobUnknown`] if a layer is not in the repository; internal ones.
+    /// Only internal ones.
     pub async fn inside(
         &self,
         access: &Access<Pull>,
@@ -130,12 +130,18 @@ impl Registry {
         let (all, mut indexes, mut weight) = (layers.len(), Vec::new(), 0);
         for layer in layers {
             let digest = &layer.descriptor.digest;
-            let Some(index) = self.layer_index(access, digest).await? else {
-                self.read_later(access, digest).await?;
-                continue;
+            let index = match self.layer_index(access, digest).await {
+                Ok(Some(index)) => index,
+                Ok(None) => {
+                    self.read_later(access, digest).await?;
+                    continue;
+                }
+                // A layer that may be had elsewhere only; the others are shown.
+                Err(RegistryError::BlobUnknown { .. }) => Arc::new(LayerIndex::stopped(Stop::Absent)),
+                Err(error) => return Err(error),
             };
             weight += index.weight();
-            // What is too much together is said of those that come last; each can be looked at alone by an image of its own.
+            // What is too much together is said of those that come last, and the others are shown.
             let fits = weight <= TOGETHER;
             indexes.push(if fits { index } else { Arc::new(LayerIndex::stopped(Stop::Together)) });
         }

@@ -124,12 +124,12 @@ impl Registry {
         if manifest.kind == ManifestKind::Index {
             let children =
                 manifest.references.iter().filter_map(|reference| reference.descriptor.platform.as_ref());
-            return Ok(children.filter_map(platform).take(PLATFORMS_IN_LIST).collect());
+            let words = children.map(Platform::word).filter(|word| !word.is_empty());
+            return Ok(words.take(PLATFORMS_IN_LIST).collect());
         }
-        let Some((digest, size)) = config_of(&manifest).filter(|(_, size)| *size <= CONFIG_IN_LIST) else {
+        let Some((digest, _)) = config_of(&manifest).filter(|(_, size)| *size <= CONFIG_IN_LIST) else {
             return Ok(Vec::new());
         };
-        debug_assert!(size <= CONFIG_IN_LIST);
         let config = self.config(access, &digest).await?;
         Ok(config
             .map(|config| config.platform())
@@ -197,12 +197,4 @@ pub(crate) fn config_of(manifest: &Manifest) -> Option<(Digest, u64)> {
         .media_type
         .contains("image")
         .then(|| (config.descriptor.digest.clone(), config.descriptor.size))
-}
-
-/// A platform in one word; `None` for attestations, which run nowhere.
-fn platform(platform: &Platform) -> Option<String> {
-    let variant = platform.variant.as_deref().unwrap_or_default();
-    let parts = [platform.os.as_str(), platform.architecture.as_str(), variant];
-    let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    (!parts.is_empty() && platform.architecture != "unknown").then(|| parts.join("/"))
 }

@@ -14,8 +14,6 @@ const WORDS: usize = 5;
 const CANDIDATES: usize = 5000;
 /// Tags and labels that are looked at for one word.
 const PLACES: usize = 2000;
-/// Rows that are read before others get their turn.
-const BATCH: usize = 500;
 
 /// A repository that a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,22 +96,12 @@ impl Registry {
         word: &str,
         limit: usize,
     ) -> Result<HashMap<String, SearchHit>, RegistryError> {
-        let (mut hits, mut after) = (HashMap::new(), String::new());
-        loop {
-            let page = self.meta.search_repositories(word, &after, BATCH).await?;
-            let last = page.items.last().map(|entry| entry.name.clone());
-            for found in page.items {
-                if hits.len() < limit && self.sees_found(access, &found) {
-                    let rank = rank_of_name(&found, word);
-                    hits.insert(found.name.clone(), hit(found, rank));
-                }
-            }
-            match last {
-                Some(last) if page.more && hits.len() < limit => after = last,
-                _ => return Ok(hits),
-            }
-            tokio::task::yield_now().await;
-        }
+        let found = self.find_repositories(access, word, "", limit).await?.items.into_iter();
+        let ranked = found.map(|found| {
+            let rank = rank_of_name(&found, word);
+            (found.name.clone(), hit(found, rank))
+        });
+        Ok(ranked.collect())
     }
 
     fn sees_found(&self, access: &CatalogAccess, found: &RepositoryFound) -> bool {

@@ -19,7 +19,7 @@ mod visit;
 
 pub use openid::OpenId;
 pub use session::cookie as session_cookie;
-pub use visit::Visit;
+pub use visit::{Visit, is_from_here};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -93,12 +93,9 @@ impl Visit {
         Fields::read(&self.body)
     }
 
-    /// Whether a change comes from one of our own pages. A browser says so itself; one that says nothing is not believed.
+    /// Whether a change comes from one of our own pages.
     pub(crate) fn is_from_here(&self) -> bool {
-        match self.head.headers.get(&SEC_FETCH_SITE) {
-            Some(site) => site == "same-origin",
-            None => self.head.headers.get(ORIGIN).is_some_and(|origin| origin == self.base.as_str()),
-        }
+        is_from_here(&self.head, &self.base)
     }
 
     /// Whether the name by which we are called could be somebody else's, pointed at this machine so that his page may
@@ -137,6 +134,15 @@ impl Visit {
 
     pub(crate) fn theme(&self) -> Theme {
         self.cookie(THEME).map(|name| Theme::named(&name)).unwrap_or_default()
+    }
+}
+
+/// Whether a request comes from one of our own pages, at `base`. A browser says so itself; one that says nothing is not
+/// believed.
+pub fn is_from_here(head: &Parts, base: &str) -> bool {
+    match head.headers.get(&SEC_FETCH_SITE) {
+        Some(site) => site == "same-origin",
+        None => head.headers.get(ORIGIN).is_some_and(|origin| origin == base),
     }
 }
 

@@ -8,6 +8,7 @@ use berth_http::{PageRequest, Pages, Paging};
 use berth_oidc::{Provider, ProviderOptions};
 use berth_web::{Options, Visit, Web};
 use http::HeaderMap;
+use http::request::Parts;
 use serde_json::{Map, Value};
 
 use crate::config::{Config, Effective, OpenId};
@@ -28,6 +29,10 @@ impl Pages for Page {
 
     fn session(&self, headers: &HeaderMap) -> Option<Secret> {
         berth_web::session_cookie(headers)
+    }
+
+    fn is_from_here(&self, head: &Parts, base: &str) -> bool {
+        berth_web::is_from_here(head, base)
     }
 
     fn root(&self) -> &str {

@@ -158,8 +158,9 @@ fn in_images(stage: &Stage) -> anyhow::Result<()> {
     ] {
         harmless(stage, path)?;
     }
-    let names = stage.browser.script("return 1", &[])?;
-    ensure!(names == json!(1), "the page still works");
+    stage.open("/r/hostile/image/-/image/v1")?;
+    let shown = stage.browser.text("main")?.matches(PROOF).count();
+    ensure!(shown > 1500, "the payloads are shown as the text that they are, {shown} times");
     Ok(())
 }
 
@@ -261,8 +262,6 @@ fn from_elsewhere(stage: &Stage) -> anyhow::Result<()> {
     }
     let me = client.send("GET", "/api/v1/me", &[("Cookie", &cookie)], b"")?;
     ensure!(me.status == 200, "and counts for the management API: {}", me.status);
-    let shown = stage.browser.script("return 1", &[])?;
-    ensure!(shown == json!(1), "the browser still answers");
     Ok(())
 }
 

@@ -84,7 +84,16 @@ impl Seed {
         let config = self.blob("odd/layer", CONFIG, run_config("amd64", "odd").to_string().as_bytes())?;
         let layer = self.blob("odd/layer", LAYER, &b"this is no archive at all. ".repeat(60))?;
         let image = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer] });
-        self.manifest("odd/layer", MANIFEST, &image, &["v1"]).map(drop)
+        self.manifest("odd/layer", MANIFEST, &image, &["v1"])?;
+        // A layer that may be had elsewhere only, as of Windows images, over one that is here.
+        let config = self.blob("odd/foreign", CONFIG, run_config("amd64", "odd").to_string().as_bytes())?;
+        let here = self.blob("odd/foreign", LAYER, &tar(&[(b"here.txt", b"here")]))?;
+        let elsewhere = json!({
+            "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+            "digest": digest(b"elsewhere"), "size": 9, "urls": ["https://example.com/layer"],
+        });
+        let image = json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [here, elsewhere] });
+        self.manifest("odd/foreign", MANIFEST, &image, &["v1"]).map(drop)
     }
 
     /// Says something about a repository, and lets everybody see it.

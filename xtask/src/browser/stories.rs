@@ -304,6 +304,12 @@ fn showing_the_rest(stage: &Stage) -> anyhow::Result<()> {
     stage.browser.wait_for_text("docker pull")?;
     stage.open("/r/odd/layer/-/image/v1/files")?;
     stage.browser.wait_for_text("it is no tar archive")?;
+    stage.open("/r/odd/foreign/-/image/v1/files")?;
+    stage.browser.wait_for(".files a[href*='here.txt']")?;
+    ensure!(
+        stage.browser.text("main")?.contains("it is not in this repository"),
+        "the other layer is told of"
+    );
     stage.open("/r/charts/shop/-/image/0.3.0")?;
     stage.browser.wait_for_text("\"appVersion\": \"1.9.1\"")?;
     stage.open("/r/charts/shop/-/image/0.3.0/files")?;

@@ -4,8 +4,8 @@
 use askama::Template;
 use berth_auth::{Action, Actions};
 use berth_inspect::{Entry, Kind, text_of};
-use berth_oci::{Descriptor, ManifestKind, Reference, RepositoryName, Role};
-use berth_registry::{Access, Inside, Looked, Pull, Registry, TagWeight};
+use berth_oci::{Descriptor, Digest, ManifestKind, Platform, Reference, RepositoryName, Role};
+use berth_registry::{Access, Inside, Looked, Pull, Registry, RegistryError, TagWeight};
 
 use super::Call;
 use crate::error::PageError;
@@ -106,7 +106,7 @@ pub(super) async fn answer(call: Call<'_>, name: &RepositoryName, at: &str) -> D
     let (layers, empty_steps) = layers(&looked);
     let referrers = registry.list_referrers(&access, &looked.digest, None, None, REFERRERS).await?;
     let annotations = looked.manifest.iter().flat_map(|manifest| manifest.annotations.clone()).collect();
-    let weight = registry.weigh(&access, &Reference::Digest(looked.digest.clone())).await.ok();
+    let weight = weight(registry, &access, &looked.digest).await?;
     let chart = chart(registry, &access, &looked).await?;
     let values = if chart.is_some() { values(registry, &access, &looked).await? } else { None };
     let children = children(registry, &access, &looked).await?;
@@ -147,10 +147,24 @@ pub(super) async fn runnable(call: Call<'_>, access: &Access<Pull>, at: &str) ->
         let child = Reference::Digest(child.descriptor.digest.clone());
         match call.web.registry.look(access, &child).await {
             Ok(found) if found.config.is_some() => return Ok(found),
-            _ => {}
+            Ok(_) | Err(RegistryError::ManifestUnknown { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(looked)
+}
+
+/// What an image weighs; `None` if it is not here, or too much to be weighed.
+async fn weight(
+    registry: &Registry,
+    access: &Access<Pull>,
+    digest: &Digest,
+) -> Result<Option<TagWeight>, PageError> {
+    match registry.weigh(access, &Reference::Digest(digest.clone())).await {
+        Ok(weight) => Ok(Some(weight)),
+        Err(RegistryError::ManifestUnknown { .. } | RegistryError::TooMuch { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What it is, in a word or two.
@@ -176,15 +190,9 @@ async fn children(
     let mut children = Vec::new();
     for reference in manifest.references.iter().filter(|reference| reference.role == Role::Child) {
         let descriptor = reference.descriptor.clone();
-        let weight = registry.weigh(access, &Reference::Digest(descriptor.digest.clone())).await.ok();
+        let weight = weight(registry, access, &descriptor.digest).await?;
         let is_attestation = descriptor.annotations.contains_key("vnd.docker.reference.digest");
-        let platform = descriptor.platform.clone().unwrap_or_default();
-        let parts = [platform.os, platform.architecture, platform.variant.unwrap_or_default()];
-        let name = parts
-            .into_iter()
-            .filter(|part| !part.is_empty() && part != "unknown")
-            .collect::<Vec<_>>()
-            .join("/");
+        let name = descriptor.platform.as_ref().map(Platform::word).unwrap_or_default();
         let name = if is_attestation { "attestation".to_owned() } else { name };
         let size = weight.as_ref().map_or(descriptor.size, |weight| weight.bytes.all);
         children.push(Child { is_here: weight.is_some(), name, size, descriptor });

@@ -62,7 +62,6 @@ fn a_layer_is_read_and_a_file_of_it_is_opened() {
 /// What is made to harm whoever unpacks it is stopped, soon, and what came before it is kept.
 #[test]
 fn bombs_end_the_worker_and_nothing_else() {
-    let folder = tempfile::tempdir().expect("a folder");
     let zeros = vec![0; 1 << 20];
     let huge = [gzip(&file("first", b"1"), 1), gzip(&header("zeros", 0o77_7777_7777), 1), gzip(&zeros, 512)]
         .concat();
@@ -80,7 +79,6 @@ fn bombs_end_the_worker_and_nothing_else() {
         assert_eq!(read.stopped, Some(stopped), "{name}");
         assert!(began.elapsed() < Duration::from_secs(60), "{name} took {:?}", began.elapsed());
     }
-    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
 }
 
 #[test]
