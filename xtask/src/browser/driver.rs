@@ -109,6 +109,18 @@ impl Browser {
         self.post(&format!("/element/{element}/value"), &json!({ "text": keys })).map(drop)
     }
 
+    /// Presses Enter in an element, and waits for the page that comes of it.
+    ///
+    /// Unlike a click, a key does not wait for the page that it leads to. What the old page says, or a visit
+    /// elsewhere before the form was answered, would then be taken for the answer: a rule was once not there yet
+    /// when the next page counted on it.
+    pub(crate) fn enter(&self, selector: &str) -> anyhow::Result<()> {
+        self.script("document.documentElement.dataset.left = 'yes'", &[])?;
+        self.press(selector, "\u{e007}")?;
+        let arrived = "return document.readyState === 'complete' && !document.documentElement.dataset.left";
+        self.wait("the page after Enter", || Ok(self.script(arrived, &[])? == json!(true)))
+    }
+
     /// Clicks on an element.
     pub(crate) fn click(&self, selector: &str) -> anyhow::Result<()> {
         let element = self.find(selector)?;

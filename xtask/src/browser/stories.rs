@@ -65,11 +65,11 @@ fn searching(stage: &Stage) -> anyhow::Result<()> {
     stage.browser.wait_for(".results a.name[href='/r/acme/worker']")?;
     // Down to the first result, and in.
     stage.browser.press("input[name=q]", "\u{e015}")?;
-    stage.browser.press(".results a.name:focus", "\u{e007}")?;
+    stage.browser.enter(".results a.name:focus")?;
     stage.browser.wait_for_text("docker pull")?;
     ensure!(stage.browser.address()?.ends_with("/r/acme/worker"), "{}", stage.browser.address()?);
     stage.browser.fill("input[name=q]", "background")?;
-    stage.browser.press("input[name=q]", "\u{e007}")?;
+    stage.browser.enter("input[name=q]")?;
     stage.browser.wait_for_text("1 found")?;
     let hits = stage.browser.text(".hits")?;
     ensure!(hits.contains("acme/worker") && hits.contains("Title Background worker"), "by its label: {hits}");
@@ -95,7 +95,7 @@ fn reading(stage: &Stage) -> anyhow::Result<()> {
         ensure!(shown.contains(part), "{part} is not in {shown}");
     }
     stage.browser.fill("input[name=filter]", "1.9")?;
-    stage.browser.press("input[name=filter]", "\u{e007}")?;
+    stage.browser.enter("input[name=filter]")?;
     stage.browser.wait_for("input[name=filter][value='1.9']")?;
     ensure!(stage.browser.count("a.tag[href$='/1.8.0']")? == 0, "the filter leaves the others out");
     stage.open("/r/acme/shop")?;
@@ -186,7 +186,7 @@ fn changing_settings(stage: &Stage) -> anyhow::Result<()> {
     stage.browser.wait_for_text("Saved.")?;
     stage.browser.script("document.querySelector('select[name=kind]').value = 'immutable'", &[])?;
     stage.browser.fill("input[name=tags]", "2.*")?;
-    stage.browser.press("input[name=tags]", "\u{e007}")?;
+    stage.browser.enter("input[name=tags]")?;
     stage.browser.wait_for_text("Never change")?;
     stage.open("/r/acme/worker/-/delete?at=2.0.1")?;
     stage.browser.wait_for_text("immutable")?;
@@ -202,7 +202,7 @@ fn making_tokens(stage: &Stage) -> anyhow::Result<()> {
     stage.open("/account")?;
     stage.browser.fill("input[name=token]", "laptop")?;
     stage.browser.fill("input[name=patterns]", "acme/*")?;
-    stage.browser.press("input[name=patterns]", "\u{e007}")?;
+    stage.browser.enter("input[name=patterns]")?;
     stage.browser.wait_for("#secret")?;
     let secret = stage.browser.text("#secret")?;
     ensure!(secret.starts_with("berth_"), "{secret}");
@@ -218,21 +218,21 @@ fn making_accounts(stage: &Stage) -> anyhow::Result<()> {
     stage.sign_in()?;
     stage.open("/admin/users")?;
     stage.browser.fill("form.box input[name=name]", "carol")?;
-    stage.browser.press("form.box input[name=name]", "\u{e007}")?;
+    stage.browser.enter("form.box input[name=name]")?;
     stage.browser.wait_for_text("/setup/")?;
     let link = stage.browser.text(".copy pre")?;
     stage.open("/teams")?;
     stage.browser.fill("input[name=name]", "builders")?;
-    stage.browser.press("input[name=name]", "\u{e007}")?;
+    stage.browser.enter("input[name=name]")?;
     stage.browser.fill("input[name=user]", "carol")?;
-    stage.browser.press("input[name=user]", "\u{e007}")?;
+    stage.browser.enter("input[name=user]")?;
     stage.browser.wait_for_text("Saved.")?;
     ensure!(stage.browser.text("tbody")?.contains("carol"), "the member is listed");
     stage.open("/robots")?;
     stage.browser.fill("form.box input[name=name]", "builders.ci")?;
-    stage.browser.press("form.box input[name=name]", "\u{e007}")?;
+    stage.browser.enter("form.box input[name=name]")?;
     stage.browser.fill("input[name=pattern]", "builders/**")?;
-    stage.browser.press("input[name=pattern]", "\u{e007}")?;
+    stage.browser.enter("input[name=pattern]")?;
     stage.browser.wait_for_text("Saved.")?;
     ensure!(stage.browser.text("tbody")?.contains("builders/**"), "the grant is listed");
     stage.browser.forget()?;
