@@ -1,0 +1,1 @@
+//! Upstreams, and what is had from them while it is stored.
