@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use berth_egress::{Egress, EgressOptions, Incoming, Limits, Link, Origin, Reach, RootsError, empty};
-use http::header::{AUTHORIZATION, LOCATION};
+use http::header::{AUTHORIZATION, LOCATION, VIA};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::auth::Authenticator;
@@ -31,6 +31,8 @@ pub struct ClientOptions {
     pub unverified: bool,
     /// How long is waited.
     pub limits: Limits,
+    /// What the asker is called in `Via` (RFC 9110, section 7.6.3), so that one who asks himself in a ring notices.
+    pub via: Option<String>,
 }
 
 impl ClientOptions {
@@ -44,6 +46,7 @@ impl ClientOptions {
             ca_file: None,
             unverified: false,
             limits: Limits::default(),
+            via: None,
         }
     }
 }
@@ -54,6 +57,7 @@ pub struct Client(Arc<Shared>);
 
 struct Shared {
     origin: Origin,
+    via: Option<String>,
     egress: Egress,
     auth: Authenticator,
     breaker: Breaker,
@@ -85,7 +89,8 @@ impl Client {
             limits: options.limits,
         })?;
         let auth = Authenticator::new(options.origin.clone(), options.credentials, &options.auth_hosts);
-        Ok(Client(Arc::new(Shared { origin: options.origin, egress, auth, breaker: Breaker::default() })))
+        let (origin, via) = (options.origin, options.via);
+        Ok(Client(Arc::new(Shared { origin, via, egress, auth, breaker: Breaker::default() })))
     }
 
     /// Where the registry is.
@@ -165,6 +170,9 @@ impl Client {
         let mut headers = question.headers.clone();
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(via) = self.0.via.as_ref().filter(|_| *link.origin() == self.0.origin) {
+            headers.insert(VIA, HeaderValue::try_from(format!("1.1 {via}")).map_err(http::Error::from)?);
         }
         tracing::trace!(method = %question.method, %link, "asking");
         Ok(self.0.egress.send(question.method.clone(), link, headers, empty()).await?)

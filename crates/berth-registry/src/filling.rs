@@ -166,17 +166,56 @@ impl Registry {
         Ok(evicted)
     }
 
-    /// Repositories that hold images of an upstream, after `after` in byte order.
+    /// Deletes the repositories that hold images of an upstream, `limit` at most. Tells how many.
     ///
     /// # Errors
     /// Only internal ones.
-    pub async fn mirrored_repositories(
+    pub async fn remove_mirrored(
+        &self,
+        access: &ServerAccess,
+        upstream: &str,
+        limit: usize,
+    ) -> Result<usize, RegistryError> {
+        let mut n_removed = 0;
+        for name in self.repositories_below(upstream, limit, true).await? {
+            match self.meta.remove_repository(&name, &access.change, Mode::Real).await {
+                Ok(_) => n_removed += 1,
+                // Deleted in the meantime, or kept by a rule that somebody made for it.
+                Err(MetaError::RepositoryUnknown | MetaError::TagImmutable { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(n_removed)
+    }
+
+    /// A repository below an upstream's name that was pushed here, if there is one.
+    ///
+    /// # Errors
+    /// Only internal ones.
+    pub async fn own_repository_below(
         &self,
         _access: &ServerAccess,
         upstream: &str,
+    ) -> Result<Option<String>, RegistryError> {
+        /// Names that are looked at; more than that are not all images that somebody cached and forgot.
+        const MOST: usize = 100_000;
+        let names = self.repositories_below(upstream, MOST, false).await?;
+        Ok(names.first().map(ToString::to_string))
+    }
+
+    async fn repositories_below(
+        &self,
+        upstream: &str,
         limit: usize,
+        mirrored: bool,
     ) -> Result<Vec<RepositoryName>, RegistryError> {
-        let names = self.meta.repositories_in(upstream, limit).await?;
-        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+        let mut found = Vec::new();
+        for name in self.meta.repositories_in(upstream, limit).await? {
+            let Ok(name) = name.parse::<RepositoryName>() else { continue };
+            if self.meta.door(&name).await?.is_some_and(|door| door.is_mirrored == mirrored) {
+                found.push(name);
+            }
+        }
+        Ok(found)
     }
 }
