@@ -33,7 +33,7 @@ pub use access::{
     ServerAccess, WithoutAccounts,
 };
 pub use berth_auth::Caller;
-pub use berth_blobs::{BlobFile, BlobStore, StoreError};
+pub use berth_blobs::{BlobFile, BlobStore, Following, StoreError};
 pub use berth_meta::{
     Bytes, Choice, CleanedDay, CleaningState, Copied, DeletedManifest, DeletedRepository, FoundIn, Fullness,
     Gone, Hold, Keep, LargeBlob, ListedTag, Meta, MetaError, Mode, NO_NAMESPACE, NamespaceUsage, NewRule,
