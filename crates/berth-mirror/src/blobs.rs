@@ -20,7 +20,7 @@ pub enum MirroredBlob {
     /// It is here, or arriving.
     Here(BlobContent),
     /// It passes through, for want of room.
-    Passing(DirectStream),
+    Passing(Box<DirectStream>),
 }
 
 /// Everything that a download goes along with.
@@ -75,7 +75,8 @@ impl Mirror {
             }
             Progress::NoRoom => {
                 let download = wanted.download().await?;
-                Ok(MirroredBlob::Passing(DirectStream::new(download, &wanted.upstream.name, digest)))
+                let direct = DirectStream::new(download, &wanted.upstream.name, digest);
+                Ok(MirroredBlob::Passing(Box::new(direct)))
             }
             end => wanted.ended(end).await.map(MirroredBlob::Here),
         }
@@ -134,7 +135,7 @@ impl Wanted {
         // Never closed, so an error cannot be; without a place it would be one download more.
         let _place = self.upstream.downloads.acquire().await;
         // Somebody may have stored it between the look and the duty.
-        if self.stored().await?.is_some() || self.from_sibling().await? {
+        if self.stored().await?.is_some() || self.take_from_sibling().await? {
             return Ok(());
         }
         let announced = self.registry().announced_size(&self.filling, &self.digest).await?;
@@ -159,7 +160,7 @@ impl Wanted {
 
     /// Takes the blob from another repository of the upstream, if that has it and the upstream says that this one has it
     /// too: images share their bases.
-    async fn from_sibling(&self) -> Result<bool, MirrorError> {
+    async fn take_from_sibling(&self) -> Result<bool, MirrorError> {
         let Some(sibling) = self.registry().sibling_with(&self.filling, &self.digest).await? else {
             return Ok(false);
         };
@@ -247,6 +248,7 @@ impl Wanted {
     }
 
     fn error(&self, error: &berth_client::ClientError) -> MirrorError {
-        MirrorError::of(&self.upstream.name, format!("blob {}", self.digest), ErrorCode::BlobUnknown, error)
+        let what = format!("blob {}", self.digest);
+        MirrorError::of(&self.upstream.name, &what, ErrorCode::BlobUnknown, error)
     }
 }

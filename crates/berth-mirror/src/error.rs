@@ -74,15 +74,10 @@ pub enum MirrorError {
 
 impl MirrorError {
     /// What an error of the client means.
-    pub(crate) fn of(
-        upstream: &str,
-        what: impl ToString,
-        code: ErrorCode,
-        error: &ClientError,
-    ) -> MirrorError {
+    pub(crate) fn of(upstream: &str, what: &str, code: ErrorCode, error: &ClientError) -> MirrorError {
         let upstream = upstream.to_owned();
         match error {
-            ClientError::NotFound => MirrorError::NotThere { upstream, what: what.to_string(), code },
+            ClientError::NotFound => MirrorError::NotThere { upstream, what: what.to_owned(), code },
             ClientError::TooMany { retry_after } => {
                 MirrorError::Busy { upstream, retry_after: retry_after.unwrap_or(Duration::from_secs(60)) }
             }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use berth_blobs::Following;
 use berth_oci::{Digest, RepositoryName};
+use berth_registry::Following;
 use tokio::sync::watch;
 
 use crate::MirrorError;

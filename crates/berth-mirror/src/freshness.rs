@@ -14,6 +14,7 @@ const REMEMBERED: usize = 100_000;
 const SOON: Duration = Duration::from_secs(600);
 
 type Key = (RepositoryName, Tag);
+type Manifest = (RepositoryName, Digest);
 
 /// What is known in memory; the database has it some seconds later.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ pub(crate) struct Freshness {
     checked: Mutex<HashMap<Key, Timestamp>>,
     unwritten: Mutex<HashMap<Key, Timestamp>>,
     /// Tags that the upstream said to name a manifest which is not here yet: they are set when it comes.
-    promised: Mutex<HashMap<(RepositoryName, Digest), Vec<(Tag, Instant)>>>,
+    promised: Mutex<HashMap<Manifest, Vec<(Tag, Instant)>>>,
 }
 
 impl Freshness {

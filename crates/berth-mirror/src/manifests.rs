@@ -295,6 +295,6 @@ impl Question {
 
     fn error(&self, error: &ClientError) -> MirrorError {
         let what = format!("manifest {}", self.at);
-        MirrorError::of(&self.upstream.name, what, ErrorCode::ManifestUnknown, error)
+        MirrorError::of(&self.upstream.name, &what, ErrorCode::ManifestUnknown, error)
     }
 }

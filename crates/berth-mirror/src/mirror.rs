@@ -106,7 +106,7 @@ impl Mirror {
                     wanted.insert(name.clone(), (settings, None, true));
                 }
                 Err(error) => {
-                    tracing::error!(upstream = name, %error, "an upstream of the configuration cannot be")
+                    tracing::error!(upstream = name, %error, "an upstream of the configuration cannot be");
                 }
             }
         }
@@ -116,7 +116,7 @@ impl Mirror {
                     wanted.insert(row.name, (settings, row.secret.map(|sealed| sealed.to_vec()), false));
                 }
                 Err(error) => {
-                    tracing::error!(upstream = row.name, %error, "settings of an upstream cannot be read")
+                    tracing::error!(upstream = row.name, %error, "settings of an upstream cannot be read");
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Blobs: look, read, mount, remove.
 
-use berth_blobs::{BlobFile, StoreError, Verified};
+use berth_blobs::{BlobFile, Following, StoreError, Verified};
 use berth_meta::{BlobRow, Change, MetaError, NewBlob, Timestamp};
 use berth_oci::{Digest, RepositoryName};
 use bytes::Bytes;
@@ -35,6 +35,11 @@ pub enum BlobBody {
     Inline(Bytes),
     /// In an open file of exactly the blob's size.
     File(BlobFile),
+    /// On their way here: they can be read as they arrive, but the last one only when all have the blob's digest.
+    ///
+    /// The blob's size is the one that was told to those who follow, and not 0: nothing can be held back of an empty
+    /// answer, so it would be complete before the check.
+    Growing(Following),
 }
 
 /// Proof for the client that a blob is stored.

@@ -36,7 +36,7 @@ pub use access::{
     WithoutAccounts,
 };
 pub use berth_auth::{Caller, Visibility};
-pub use berth_blobs::{BlobFile, BlobStore, INLINE_MAX, Stage, StoreError, Verified, VerifyError};
+pub use berth_blobs::{BlobFile, BlobStore, Following, INLINE_MAX, Stage, StoreError, Verified, VerifyError};
 pub use berth_meta::{
     Bytes, Choice, CleanedDay, CleaningState, Copied, DeletedManifest, DeletedRepository, Evicted, FoundIn,
     Fullness, Gone, Hold, Keep, LargeBlob, ListedTag, Meta, MetaError, MirroredTag, Mode, NO_NAMESPACE,

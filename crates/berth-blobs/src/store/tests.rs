@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use berth_oci::{Algorithm, Digest};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use rustix::io::Errno;
 
 use super::{BlobStore, Options, Stored};
@@ -98,7 +99,7 @@ async fn followers_hear_of_a_failed_write_from_the_one_who_writes() {
     left.store(1, Ordering::SeqCst);
     // An early sync fails, which is noticed some steps later.
     while stage.write(Bytes::from(vec![5; 1_000_000])).await.is_ok() {}
-    let heard = following.finished().await;
+    let heard = following.finished().now_or_never().expect("told before the writer was");
     assert!(matches!(heard, Err(FollowError::Store(StoreError::Poisoned { .. }))), "{heard:?}");
     drop(stage);
 }
