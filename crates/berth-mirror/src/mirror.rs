@@ -160,6 +160,11 @@ impl Mirror {
         upstream
     }
 
+    /// Whether there is an upstream of that name.
+    pub fn has(&self, name: &str) -> bool {
+        self.upstream(name).is_some()
+    }
+
     /// All upstreams, by name.
     pub(crate) fn upstreams(&self) -> Arc<Vec<Arc<Upstream>>> {
         Arc::clone(&self.0.upstreams.read().unwrap_or_else(PoisonError::into_inner))
