@@ -39,7 +39,7 @@ pub struct Status {
     pub bytes: u64,
     /// The last thing that went wrong and that somebody should look at.
     pub trouble: Option<Trouble>,
-    /// When it was last asked, in this process.
+    /// When somebody last asked for something of it, in this process.
     pub asked_at: Option<Timestamp>,
     /// Whether so few pulls are left that it is asked only for what is not here.
     pub spares: bool,
@@ -68,6 +68,12 @@ impl Mirror {
             });
         }
         Ok(all)
+    }
+
+    /// What was had of each upstream since the process began, by name.
+    pub fn traffic(&self) -> Vec<(String, Traffic)> {
+        let upstreams = self.upstreams();
+        upstreams.iter().map(|upstream| (upstream.name.to_string(), upstream.counters.read())).collect()
     }
 
     /// Downloads under way.

@@ -129,14 +129,14 @@ impl Fake {
             blob(&config),
             described.join(",")
         );
-        let digest = self.put_manifest(repository, tag, OCI_MANIFEST, manifest.into());
+        let digest = self.put_manifest(repository, tag, OCI_MANIFEST, &manifest.into());
         let layers = layers.iter().map(|layer| Digest::sha256(layer)).collect();
         Image { digest, config: Digest::sha256(&config), layers }
     }
 
     /// Puts a manifest there, under its digest and a tag.
-    pub(crate) fn put_manifest(&self, repository: &str, tag: &str, kind: &str, content: Bytes) -> Digest {
-        let digest = Digest::sha256(&content);
+    pub(crate) fn put_manifest(&self, repository: &str, tag: &str, kind: &str, content: &Bytes) -> Digest {
+        let digest = Digest::sha256(content);
         for reference in [tag, &digest.to_string()] {
             let key = format!("{repository}/manifests/{reference}");
             self.state().content.insert(key, (kind.to_owned(), content.clone()));
@@ -251,7 +251,7 @@ fn answer(
             let pieces = stream::iter([Ok(Frame::data(part.slice(..n)))]).chain(stream::once(cut));
             builder.body(StreamBody::new(pieces.boxed())).unwrap()
         }
-        _ if is_blob => builder.body(halves(part, gate)).unwrap(),
+        _ if is_blob => builder.body(halves(&part, gate)).unwrap(),
         _ => builder.body(body(vec![Ok(part)])).unwrap(),
     }
 }
@@ -261,7 +261,7 @@ fn body(pieces: Vec<Result<Bytes, std::io::Error>>) -> Body {
 }
 
 /// The first half at once, the second when the gate is open.
-fn halves(content: Bytes, mut gate: watch::Receiver<bool>) -> Body {
+fn halves(content: &Bytes, mut gate: watch::Receiver<bool>) -> Body {
     let middle = content.len() / 2;
     let (first, second) = (content.slice(..middle), content.slice(middle..));
     let second = stream::once(async move {

@@ -141,7 +141,7 @@ async fn what_is_no_manifest_is_neither_kept_nor_served() {
     assert!(trouble.what.contains("up.test/org/app"), "{}", trouble.what);
     fake.fault(None);
     let huge = vec![b' '; (4 << 20) + 1];
-    fake.put_manifest("org/app", "huge", OCI_MANIFEST, huge.into());
+    fake.put_manifest("org/app", "huge", OCI_MANIFEST, &huge.into());
     assert!(world.get(APP, "huge").await.is_err());
     assert_eq!(
         world.get(APP, "1").await.unwrap().manifest.digest,
@@ -178,7 +178,7 @@ async fn an_index_comes_as_it_is_and_only_the_platform_that_is_asked_for_with_it
         entry(&amd.digest, "amd64"),
         entry(&arm.digest, "arm64")
     );
-    let index = fake.put_manifest("org/app", "multi", OCI_INDEX, index.into());
+    let index = fake.put_manifest("org/app", "multi", OCI_INDEX, &index.into());
     assert_eq!(world.get(APP, "multi").await.unwrap().manifest.digest, index);
     world.get(APP, &arm.digest.to_string()).await.unwrap();
     assert_eq!(fake.asked(&amd.digest.to_string()), 0);
