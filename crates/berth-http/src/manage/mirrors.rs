@@ -57,6 +57,7 @@ struct Rehearsed {
 
 /// An image that could not be pulled.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WouldFail")]
 struct Failing {
     /// Its name, as it is pulled here.
     image: String,
