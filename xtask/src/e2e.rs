@@ -12,7 +12,6 @@ mod daemon;
 mod docker;
 mod images;
 mod life;
-mod message;
 mod other_servers;
 mod podman;
 mod skopeo;

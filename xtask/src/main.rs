@@ -10,8 +10,13 @@ mod check;
 mod conformance;
 mod crash;
 mod e2e;
+#[allow(dead_code, unused_imports, reason = "its first user comes with the mirror")]
+mod fault;
 mod folders;
 mod fuzz;
+mod http;
+mod message;
+mod random;
 mod server;
 mod tidy;
 
