@@ -1,6 +1,6 @@
 //! A proxy between a mirror and its upstream: it counts what is asked, and misbehaves when it is told to.
 //!
-//! It reads and answers one request after the other on each connection, as every client of HTTP/1.1 asks them.
+//! On each connection it answers one request after the other, as every client of HTTP/1.1 asks them.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write as _};

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod browser;
+mod certificate;
 mod check;
 mod conformance;
 mod crash;
@@ -19,6 +20,8 @@ mod message;
 mod random;
 mod server;
 mod tidy;
+#[allow(dead_code, unused_imports, reason = "its first user comes with the mirror")]
+mod upstream;
 
 /// Developer commands of this workspace.
 #[derive(Parser)]
