@@ -10,7 +10,7 @@ mod client;
 mod containerd;
 mod daemon;
 mod docker;
-mod images;
+pub(crate) mod images;
 mod life;
 mod other_servers;
 mod podman;

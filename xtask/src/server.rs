@@ -99,6 +99,11 @@ impl Program {
         Ok(())
     }
 
+    /// A command of the program that no settings of the person who runs this reach; it is run in `folder`.
+    pub(crate) fn alone(&self, folder: &Path) -> Command {
+        alone(&self.file, folder)
+    }
+
     /// The program's file.
     pub(crate) fn file(&self) -> &Path {
         &self.file

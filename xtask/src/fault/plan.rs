@@ -7,6 +7,8 @@ use super::{Asked, Kind};
 /// One way to misbehave. Those that change a body leave an answer alone whose length is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
+    /// Nothing wrong: for faults that come only now and then.
+    Nothing,
     /// The body at this many bytes per second, in small pieces.
     Slow(u64),
     /// Nothing at all for this long.
@@ -108,7 +110,8 @@ impl Plan {
         }
         self.left = self.left.map(|left| left - 1);
         self.turn += 1;
-        (Some(self.faults[(self.turn - 1) % self.faults.len()].clone()), self.era)
+        let fault = &self.faults[(self.turn - 1) % self.faults.len()];
+        (Some(fault.clone()).filter(|fault| *fault != Fault::Nothing), self.era)
     }
 
     /// Whether the proxy was told something else since then.

@@ -80,8 +80,9 @@ fn bodies_are_cut_reset_and_given_wrong_lengths() {
         assert!(!proxy.since(mark)[0].whole);
         assert_eq!(get(&proxy, MANIFEST).unwrap().body, body(), "only blobs were to be spoiled");
     }
-    proxy.misbehave(On::Blobs, &[Fault::Shorter, Fault::Extra]);
+    proxy.misbehave(On::Blobs, &[Fault::Shorter, Fault::Nothing, Fault::Extra]);
     assert_eq!(get(&proxy, BLOB).unwrap().body, body()[..100_000]);
+    assert_eq!(get(&proxy, BLOB).unwrap().body, body());
     let more = get(&proxy, BLOB).unwrap().body;
     assert_eq!((&more[..200_000], more.len()), (body().as_slice(), 200_001));
     proxy.behave();
