@@ -12,6 +12,7 @@ mod daemon;
 mod docker;
 pub(crate) mod images;
 mod life;
+mod mirror;
 mod other_servers;
 mod podman;
 mod skopeo;
@@ -42,6 +43,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         other_servers::run,
         accounts::run,
         life::run,
+        mirror::run,
     ] {
         client(&stage)?;
     }

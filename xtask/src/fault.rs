@@ -38,6 +38,8 @@ pub(crate) struct Asked {
     pub(crate) kind: Kind,
     /// The `Authorization` header.
     pub(crate) authorization: Option<String>,
+    /// Whether it asked for a part.
+    pub(crate) is_range: bool,
     /// The status that was passed on; 0 while there is none.
     pub(crate) status: u16,
     /// Bytes of the answer's body that were passed on.
@@ -186,7 +188,18 @@ impl Asked {
             Kind::Other
         };
         let authorization = head.header("authorization").map(str::to_owned);
-        Asked { method, target, kind, authorization, status: 0, bytes: 0, spoiled: false, whole: false }
+        let is_range = head.header("range").is_some();
+        Asked {
+            method,
+            target,
+            kind,
+            authorization,
+            is_range,
+            status: 0,
+            bytes: 0,
+            spoiled: false,
+            whole: false,
+        }
     }
 
     /// The last part of the path: a tag or a digest.

@@ -11,7 +11,6 @@ mod check;
 mod conformance;
 mod crash;
 mod e2e;
-#[allow(dead_code, unused_imports, reason = "its first user comes with the mirror")]
 mod fault;
 mod folders;
 mod fuzz;
@@ -21,7 +20,6 @@ mod mirror;
 mod random;
 mod server;
 mod tidy;
-#[allow(dead_code, unused_imports, reason = "its first user comes with the mirror")]
 mod upstream;
 
 /// Developer commands of this workspace.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::Options;
 use super::cases::{Case, Measure, Trouble};
@@ -13,7 +13,6 @@ use super::images::Sample;
 use super::puller::{Outcome, Puller, Rule};
 use super::subject::Subject;
 use crate::fault::{self, Asked};
-use crate::folders;
 use crate::random::Random;
 use crate::server::{Kind, Program};
 use crate::upstream::{Secured, Upstream};
@@ -46,15 +45,9 @@ struct Verdict {
 }
 
 /// Runs every case; prints a table; returns how many checks passed and failed.
-pub(super) fn run(options: &Options) -> anyhow::Result<[usize; 2]> {
+pub(super) fn run(options: &Options, folder: &Path, seed: u64) -> anyhow::Result<[usize; 2]> {
     let program = options.server.program()?;
-    let seed = options.seed.unwrap_or_else(fresh_seed);
-    println!("seed {seed}\n");
-    let scratch = match &options.data {
-        Some(folder) => tempfile::Builder::new().prefix("mirror-").tempdir_in(folder)?,
-        None => folders::scratch("mirror")?,
-    };
-    let upstream = Upstream::open(&scratch.path().join("upstream"))?;
+    let upstream = Upstream::open(&folder.join("upstream"))?;
     println!(
         "| misbehaviour | pulls | right | failed | wrong | healed after | fetched too often | lost when alone |"
     );
@@ -72,7 +65,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<[usize; 2]> {
         // Independent of which cases are run.
         let random = Random::new(seed ^ (number as u64) << 32);
         let trial = Trial { options, case: &case, number, upstream: &upstream };
-        let verdict = trial.run(&program, &scratch.path().join(format!("case-{number}")), random)?;
+        let verdict = trial.run(&program, &folder.join(format!("case-{number}")), random)?;
         println!("{}", verdict.row(case.name));
         for passed in verdict.checks() {
             counts[usize::from(!passed)] += 1;
@@ -250,8 +243,4 @@ fn repeated(asked: &[Asked]) -> Vec<String> {
     }
     let too_often = blobs.iter().filter(|(_, [good, bad])| *good > 1 + usize::from(*bad > 0));
     too_often.map(|(digest, [good, bad])| format!("{digest}: {good} good answers, {bad} others")).collect()
-}
-
-fn fresh_seed() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }

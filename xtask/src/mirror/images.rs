@@ -9,39 +9,39 @@ use crate::e2e::images::hex;
 use crate::http::{Connection, Request};
 use crate::random::Random;
 
-pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// The tag that is pulled, and the one that names what it named before.
-pub(super) const TAG: &str = "1";
-pub(super) const EARLIER: &str = "0";
+pub(crate) const TAG: &str = "1";
+pub(crate) const EARLIER: &str = "0";
 /// Layers have from 2^10 to 2^21 bytes, as many small ones as large ones.
 const SIZES: std::ops::Range<u64> = 10..21;
 
 /// Bytes and their digest.
 #[derive(Debug)]
-pub(super) struct Blob {
-    pub(super) digest: String,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Blob {
+    pub(crate) digest: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A manifest and its blobs, the config first.
 #[derive(Debug)]
-pub(super) struct Image {
-    pub(super) manifest: Blob,
-    pub(super) blobs: Vec<Blob>,
+pub(crate) struct Image {
+    pub(crate) manifest: Blob,
+    pub(crate) blobs: Vec<Blob>,
 }
 
 /// A repository with two tags.
 #[derive(Debug)]
-pub(super) struct Sample {
-    pub(super) repository: String,
+pub(crate) struct Sample {
+    pub(crate) repository: String,
     /// What [`TAG`] names.
-    pub(super) current: Image,
+    pub(crate) current: Image,
     /// What [`EARLIER`] names.
-    pub(super) earlier: Image,
+    pub(crate) earlier: Image,
 }
 
 impl Blob {
-    pub(super) fn new(bytes: Vec<u8>) -> Blob {
+    pub(crate) fn new(bytes: Vec<u8>) -> Blob {
         Blob { digest: format!("sha256:{}", hex(&bytes)), bytes }
     }
 
@@ -52,7 +52,7 @@ impl Blob {
 
 impl Image {
     /// An image of these layers; `random` makes it one that nothing else is.
-    pub(super) fn of(layers: Vec<Vec<u8>>, random: &mut Random) -> Image {
+    pub(crate) fn of(layers: Vec<Vec<u8>>, random: &mut Random) -> Image {
         let config = json!({ "architecture": "amd64", "os": "linux", "author": random.next().to_string(),
             "rootfs": { "type": "layers", "diff_ids": [] } });
         let mut blobs = vec![Blob::new(config.to_string().into_bytes())];
@@ -76,7 +76,7 @@ impl Image {
     }
 
     /// Pushes the image under a tag.
-    pub(super) fn push(&self, server: SocketAddr, repository: &str, tag: &str) -> anyhow::Result<()> {
+    pub(crate) fn push(&self, server: SocketAddr, repository: &str, tag: &str) -> anyhow::Result<()> {
         let mut connection = Connection::new(server);
         for blob in &self.blobs {
             push_blob(&mut connection, repository, blob)
@@ -94,7 +94,7 @@ impl Image {
 
 impl Sample {
     /// So many samples, the same for the same seed, in repositories that begin with `prefix`.
-    pub(super) fn make(prefix: &str, count: usize, random: &mut Random) -> Vec<Sample> {
+    pub(crate) fn make(prefix: &str, count: usize, random: &mut Random) -> Vec<Sample> {
         let sample = |number| Sample {
             repository: format!("{prefix}/image-{number}"),
             current: Image::random(random),
@@ -104,7 +104,7 @@ impl Sample {
     }
 
     /// Pushes both images.
-    pub(super) fn push(&self, server: SocketAddr) -> anyhow::Result<()> {
+    pub(crate) fn push(&self, server: SocketAddr) -> anyhow::Result<()> {
         self.earlier.push(server, &self.repository, EARLIER)?;
         self.current.push(server, &self.repository, TAG)
     }
