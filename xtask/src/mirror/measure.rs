@@ -13,10 +13,10 @@ use anyhow::{Context as _, ensure};
 use super::Options;
 use super::images::{Image, TAG};
 use super::subject::Subject;
-use crate::fault::Kind;
+use crate::fault;
 use crate::message::{self, Body, Head};
 use crate::random::Random;
-use crate::server::{Launch, Program};
+use crate::server::{Kind, Launch, Program};
 use crate::upstream::Upstream;
 
 /// A blob that many want at once is so much smaller: docker-registry fetches it once for each of them.
@@ -70,14 +70,23 @@ pub(super) fn run(options: &Options, folder: &Path, seed: u64) -> anyhow::Result
 }
 
 impl Measurement<'_> {
+    /// What is measured: the chosen registry, and docker-registry.
+    fn programs(&self) -> anyhow::Result<Vec<(&'static str, Program)>> {
+        let mut all = vec![("docker-registry", Program::docker_registry())];
+        if self.options.server.server == Kind::Berth {
+            all.insert(0, ("berth", self.options.server.program()?));
+        }
+        Ok(all)
+    }
+
     /// The mirrors, each with an empty cache.
-    fn mirrors(&self, title: &str) -> anyhow::Result<[(&'static str, Subject); 2]> {
+    fn mirrors(&self, title: &str) -> anyhow::Result<Vec<(&'static str, Subject)>> {
         let url = self.upstream.proxy.url();
-        let start = |program: &Program, name: &str| {
-            Subject::start(program, &self.folder.join(format!("{title}-{name}")), &url, None)
+        let start = |(name, program): (&'static str, Program)| {
+            let folder = self.folder.join(format!("{title}-{name}"));
+            Ok((name, Subject::start(&program, &folder, &url, None)?))
         };
-        let berth = start(&self.options.server.program()?, "berth")?;
-        Ok([("berth", berth), ("docker-registry", start(&Program::docker_registry(), "docker-registry")?)])
+        self.programs()?.into_iter().map(start).collect()
     }
 
     fn limited<T>(&self, measure: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
@@ -138,7 +147,7 @@ impl Measurement<'_> {
             let asked = self.upstream.proxy.since(mark);
             let large = self.crowd.blobs[1].digest.as_str();
             let transfers = asked.iter().filter(|asked| {
-                asked.kind == Kind::Blob && asked.method == "GET" && asked.reference() == large
+                asked.kind == fault::Kind::Blob && asked.method == "GET" && asked.reference() == large
             });
             let bytes: Vec<f64> = transfers.map(|asked| asked.bytes as f64 / MIB).collect();
             let (first, end) = (last[0], last[clients - 1]);
@@ -160,8 +169,7 @@ impl Measurement<'_> {
             "### Warm pull: {} MiB\n\n| from | mirrored | pushed | ratio |\n|---|---|---|---|\n",
             self.options.size
         );
-        let programs = [self.options.server.program()?, Program::docker_registry()];
-        for ((name, subject), program) in self.mirrors("warm")?.into_iter().zip(programs) {
+        for ((name, subject), (_, program)) in self.mirrors("warm")?.into_iter().zip(self.programs()?) {
             let mirrored = giver(&subject);
             mirrored.pull(TAG, &self.single)?;
             let launch = Launch {
