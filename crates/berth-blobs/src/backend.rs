@@ -1,6 +1,7 @@
 //! The boundary to the place where bytes are kept: small, blocking, and the only thing another kind of storage has to
 //! implement.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use berth_oci::Digest;
@@ -34,8 +35,19 @@ pub(crate) trait Staged: Send {
     fn append(&mut self, batch: &[Bytes]) -> Result<(), StoreError>;
     /// Makes all added bytes visible to [`Backend::reopen`], should the program end. Not durable.
     fn flush(&mut self) -> Result<(), StoreError>;
+    /// A way to read the bytes while more are added. From now on what was flushed is visible there.
+    fn follow(&mut self) -> Result<Arc<dyn Source>, StoreError>;
     /// Passes all bytes from the start to `sink`, piece by piece, and returns their number.
     fn read_back(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<u64, StoreError>;
     /// Gives the bytes their name. When this returns they survive a power cut; after an error the stage is gone.
     fn publish(self: Box<Self>, digest: &Digest, size: u64) -> Result<Stored, StoreError>;
+}
+
+/// The bytes of a stage for those who read while it grows. It outlives the stage and its file's name, and never asks
+/// whether bytes are there: its users ask for those that were flushed.
+pub(crate) trait Source: Send + Sync {
+    /// Reads exactly `len` bytes from `offset`.
+    fn read_at(&self, offset: u64, len: usize) -> Result<Bytes, StoreError>;
+    /// As many of these bytes, at least one, as can be read without blocking; the only method for an async thread.
+    fn read_cached(&self, offset: u64, len: usize) -> Option<Bytes>;
 }

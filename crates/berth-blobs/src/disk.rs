@@ -2,6 +2,7 @@
 
 mod appender;
 mod directory;
+mod file_source;
 mod poison;
 mod staged_file;
 

@@ -70,7 +70,7 @@ pub(crate) fn is_full(error: &io::Error) -> bool {
 }
 
 /// A stage could not become a [`Verified`](crate::Verified).
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The bytes have another digest. The stage was removed.
     #[error("the bytes have digest {actual}, not {expected}")]
@@ -83,4 +83,40 @@ pub enum VerifyError {
     /// The bytes could not be stored or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The bytes of a stage that somebody follows will never be complete.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The bytes have another digest than they should.
+    #[error("the bytes have digest {actual}, not {expected}")]
+    Mismatch {
+        /// The digest that was promised.
+        expected: Digest,
+        /// The digest of the bytes that arrived.
+        actual: Digest,
+    },
+    /// The digest is right, but the length that followers were told is not.
+    #[error("{told} bytes were promised, but there are {actual}")]
+    Length {
+        /// The promised length in bytes.
+        told: u64,
+        /// The length in bytes.
+        actual: u64,
+    },
+    /// The writer gave up before the end.
+    #[error("the bytes stopped coming before their end; ask for them again")]
+    Abandoned,
+    /// The bytes could not be stored, or not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<&VerifyError> for FollowError {
+    fn from(error: &VerifyError) -> FollowError {
+        match error.clone() {
+            VerifyError::Mismatch { expected, actual } => FollowError::Mismatch { expected, actual },
+            VerifyError::Store(error) => FollowError::Store(error),
+        }
+    }
 }

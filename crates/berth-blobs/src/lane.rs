@@ -11,6 +11,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task;
 
 use crate::StoreError;
+use crate::following::Growth;
 
 /// Batches that a lane may take before others get the thread.
 const TURN: usize = 16;
@@ -18,9 +19,19 @@ const TURN: usize = 16;
 /// Consecutive bytes of an upload. Its share of the upload's memory returns when every lane has dropped it.
 pub(crate) struct Batch {
     pub(crate) chunks: Vec<Bytes>,
-    /// Whether the bytes so far shall outlive the program.
-    pub(crate) flush: bool,
+    /// Bytes of the upload, these included.
+    pub(crate) end: u64,
+    pub(crate) then: Then,
     pub(crate) _budget: OwnedSemaphorePermit,
+}
+
+/// What is to be done when a batch is written.
+pub(crate) enum Then {
+    Nothing,
+    /// The bytes so far shall outlive the program.
+    Flush,
+    /// The bytes so far, and all later ones, shall be seen by followers.
+    Follow(Arc<Growth>),
 }
 
 /// What a lane does with its batches. Runs on blocking threads, never on two at once.

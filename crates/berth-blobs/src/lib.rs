@@ -4,6 +4,7 @@ mod backend;
 mod blob_file;
 mod disk;
 mod error;
+mod following;
 mod lane;
 mod stage;
 mod stage_id;
@@ -12,7 +13,8 @@ mod sync;
 mod verified;
 
 pub use blob_file::BlobFile;
-pub use error::{StoreError, VerifyError};
+pub use error::{FollowError, StoreError, VerifyError};
+pub use following::Following;
 pub use stage::Stage;
 pub use stage_id::{StageId, StageIdError};
 pub use store::{BlobStore, Options, Stored};

@@ -11,10 +11,11 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::backend::Staged;
-use crate::lane::{Batch, Lane};
+use crate::following::Lead;
+use crate::lane::{Batch, Lane, Then};
 use crate::store::{Shared, blocking};
 use crate::verified::{Content, Verified};
-use crate::{INLINE_MAX, StageId, StoreError, VerifyError};
+use crate::{Following, INLINE_MAX, StageId, StoreError, VerifyError};
 
 use pending::Pending;
 use workers::{FileWorker, HashWorker};
@@ -24,6 +25,8 @@ pub(crate) use workers::{Leases, StageLease};
 const BATCH: usize = 256 * 1024;
 /// Bytes of one upload that may wait for its workers.
 const IN_FLIGHT: usize = 512 * 1024;
+/// What a batch counts at least, so that a trickle cannot make a long queue of tiny ones.
+const LEAST_SHARE: usize = 4 * 1024;
 
 /// An upload that has no name yet.
 ///
@@ -38,6 +41,8 @@ pub struct Stage {
     pending: Pending,
     /// Whether any byte went to the workers, so that there is a file.
     spilled: bool,
+    /// What is owed to those who read meanwhile.
+    lead: Option<Lead>,
     budget: Arc<Semaphore>,
     hash: Lane<HashWorker>,
     file: Lane<FileWorker>,
@@ -79,6 +84,7 @@ impl Stage {
             len,
             pending: Pending::default(),
             spilled: file.has_file(),
+            lead: None,
             budget: Arc::new(Semaphore::new(IN_FLIGHT)),
             hash: Lane::new(HashWorker(hasher), store.threads.clone()),
             file: Lane::new(file, store.threads.clone()),
@@ -113,7 +119,7 @@ impl Stage {
             self.pending.push(piece);
             let spill = self.spilled || self.len > INLINE_MAX as u64;
             if spill && self.pending.len() >= BATCH {
-                self.spill(false).await?;
+                self.spill(Then::Nothing).await?;
             }
         }
         Ok(())
@@ -126,18 +132,50 @@ impl Stage {
     ///
     /// As for [`write`](Stage::write).
     pub async fn persist(&mut self) -> Result<(), StoreError> {
-        self.spill(true).await?;
+        self.spill(Then::Flush).await?;
         self.file.settle().await
     }
 
-    /// Ends the upload and compares its digest.
+    /// Lets others read the bytes while more arrive; the first ones too. `size` is the length of the whole in bytes, if it
+    /// is known.
+    ///
+    /// From now on every batch goes to the file, however small the upload is, and through the page cache, where the
+    /// readers find it. Followers end with this stage: [`verify`](Stage::verify) tells them the result, and if the stage
+    /// is dropped without it they get [`FollowError::Abandoned`](crate::FollowError::Abandoned). A second call gives what
+    /// the first one gave.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Stage::write).
+    pub async fn follow(&mut self, size: Option<u64>) -> Result<Following, StoreError> {
+        let growth = self.lead.get_or_insert_with(|| Lead::new(size)).growth().clone();
+        self.spill(Then::Follow(growth)).await?;
+        self.file.settle().await?;
+        self.lead.as_ref().and_then(Lead::following).ok_or(StoreError::Interrupted)
+    }
+
+    /// Sends what was taken so far on its way to the followers, instead of waiting for a batch of 256 KiB: to be called
+    /// when the source pauses. Does nothing if there is nothing new, or nobody follows. Does not wait for the disk, unless
+    /// [`write`](Stage::write) would.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Stage::write).
+    pub async fn show(&mut self) -> Result<(), StoreError> {
+        if self.lead.is_some() { self.spill(Then::Nothing).await } else { Ok(()) }
+    }
+
+    /// Ends the upload and compares its digest. Followers hear of the result before the caller does.
     ///
     /// # Errors
     ///
     /// [`VerifyError::Mismatch`] names the digest that the bytes have. After any error the stage is gone.
-    pub async fn verify(self, expected: &Digest) -> Result<Verified, VerifyError> {
-        let (store, id) = (self.store.clone(), self.lease.id());
+    pub async fn verify(mut self, expected: &Digest) -> Result<Verified, VerifyError> {
+        let (store, id, lead) = (self.store.clone(), self.lease.id(), self.lead.take());
         let verified = self.check(expected).await;
+        if let Some(lead) = lead {
+            lead.end(verified.as_ref().map(Verified::size).map_err(Into::into));
+        }
         if verified.is_err() {
             // The first error is the one to report.
             let _ = store.discard(id).await;
@@ -150,7 +188,7 @@ impl Stage {
         let (content, actual) = if small && !self.spilled {
             inline(expected.algorithm(), self.pending.join())
         } else {
-            self.spill(false).await?;
+            self.spill(Then::Nothing).await?;
             // The file lane first: on a mismatch nobody may be writing to the stage when it is removed.
             let file = self.file.finish().await;
             let hasher = self.hash.finish().await?.0;
@@ -172,17 +210,21 @@ impl Stage {
         Ok(Verified { digest: actual, size: self.len, content, lease: self.lease })
     }
 
-    /// Hands all pending bytes to the workers, with the word whether they shall outlive the program.
-    async fn spill(&mut self, flush: bool) -> Result<(), StoreError> {
-        let is_empty = self.pending.len() == 0;
-        if is_empty && !(flush && self.spilled) {
+    /// Hands all pending bytes to the workers, and what is to be done then.
+    async fn spill(&mut self, then: Then) -> Result<(), StoreError> {
+        let is_needed = match then {
+            Then::Nothing => false,
+            Then::Flush => self.spilled,
+            Then::Follow(_) => true,
+        };
+        if self.pending.len() == 0 && !is_needed {
             return Ok(());
         }
         // A batch is below two pieces of `write`, so it fits the budget; the semaphore is never closed.
-        let share = self.pending.len() as u32;
+        let share = self.pending.len().max(LEAST_SHARE) as u32;
         let budget =
             self.budget.clone().acquire_many_owned(share).await.map_err(|_| StoreError::Interrupted)?;
-        let batch = Arc::new(Batch { chunks: self.pending.take(), flush, _budget: budget });
+        let batch = Arc::new(Batch { chunks: self.pending.take(), end: self.len, then, _budget: budget });
         self.spilled = true;
         self.file.push(batch.clone())?;
         self.hash.push(batch)

@@ -1,8 +1,10 @@
 //! The handler: who asks, what belongs to which part of the API, and what all answers have in common.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use berth_auth::Accounts;
+use berth_mirror::{Entrance, Mirror};
 use berth_registry::{Body, BodyError, Caller, Registry};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -20,10 +22,28 @@ use crate::metrics::Metrics;
 use crate::origin::{AddressOptions, Origin};
 use crate::pages::Pages;
 use crate::server::{ConnInfo, Handler, RequestBody, ResponseBody, RouteKind};
-use crate::{credentials, manage, pages, search, setup, token, v2};
+use crate::{credentials, manage, mirrored, pages, search, setup, token, v2};
 
 /// What `docker search` reads at `/v1/_ping`.
 const STANDALONE: HeaderName = HeaderName::from_static("x-docker-registry-standalone");
+
+/// What is mirrored, and where clients come in who know of nothing else.
+#[derive(Clone)]
+struct Mirroring {
+    mirror: Mirror,
+    entrances: Arc<[SocketAddr]>,
+}
+
+impl Mirroring {
+    fn entrance(&self, connection: Option<&ConnInfo>) -> Entrance {
+        let Some(local) = connection.map(|connection| connection.local) else { return Entrance::Main };
+        let is_it = |entrance: &SocketAddr| {
+            let everywhere = entrance.ip().is_unspecified();
+            entrance.port() == local.port() && (everywhere || entrance.ip() == local.ip().to_canonical())
+        };
+        if self.entrances.iter().any(is_it) { Entrance::Mirror } else { Entrance::Main }
+    }
+}
 
 /// Answers all requests for a registry. Clones share everything.
 #[derive(Clone)]
@@ -32,6 +52,7 @@ pub struct Api {
     accounts: Option<Accounts>,
     addresses: Arc<AddressOptions>,
     pages: Option<Arc<dyn Pages>>,
+    mirror: Option<Mirroring>,
     /// Everybody, where there are no accounts.
     anonymous: Caller,
     uploads: Gauge,
@@ -45,6 +66,7 @@ impl Api {
             accounts: None,
             addresses: Arc::default(),
             pages: None,
+            mirror: None,
             anonymous: Caller::anonymous(None),
             uploads: Gauge::default(),
         }
@@ -60,6 +82,13 @@ impl Api {
     /// Serves pages for people as well.
     pub fn with_pages(mut self, pages: Arc<dyn Pages>) -> Api {
         self.pages = Some(pages);
+        self
+    }
+
+    /// Gives images of upstreams as well. Who comes in by one of `entrances` takes this server for Docker Hub: he is
+    /// asked for nothing, sees what is public, and changes nothing.
+    pub fn with_mirror(mut self, mirror: Mirror, entrances: Vec<SocketAddr>) -> Api {
+        self.mirror = Some(Mirroring { mirror, entrances: entrances.into() });
         self
     }
 
@@ -101,12 +130,19 @@ impl Api {
         if let Some(uri) = self.pages.as_deref().and_then(|pages| pages::without_root(pages, &head.uri)) {
             head.uri = uri;
         }
+        if let Some(Mirroring { mirror, .. }) = &self.mirror
+            && let Some(uri) = mirrored::without_prefix(mirror, &head.uri)
+        {
+            head.uri = uri;
+        }
         let body = body.map(|piece| piece.map_err(|error| BodyError(Box::new(error))));
         let origin = match connection {
             Some(connection) => Origin::of(&head, connection, &self.addresses),
             None => Origin::local(&head),
         };
+        let entrance = self.mirror.as_ref().map_or(Entrance::Main, |mirror| mirror.entrance(connection));
         let answer = match head.uri.path() {
+            _ if entrance == Entrance::Mirror => self.open_mirror(&origin, &head, body).await,
             "/v1/_ping" => ping(&head),
             path if manage::is_document(path) => manage::answer_document(&head),
             path if path == "/token" || path == "/setup" || path.starts_with("/setup/") => {
@@ -151,6 +187,32 @@ impl Api {
         identified.map_err(|error| credentials::refused(error, origin))
     }
 
+    /// What clients get that take this server for Docker Hub. Credentials are not looked at: they are those of somebody
+    /// at Docker Hub, and sent by accident.
+    async fn open_mirror(&self, origin: &Origin, head: &Parts, body: impl Body) -> Answer {
+        let reads = matches!(head.method, Method::GET | Method::HEAD);
+        match head.uri.path() {
+            path if path != "/v2" && !path.starts_with("/v2/") => not_found(),
+            _ if !reads => ApiError::method_not_allowed(&head.method, "GET, HEAD").into_answer(),
+            _ => {
+                let everybody = Caller::anonymous(origin.client);
+                let call = self.call(&everybody, origin, Entrance::Mirror, head);
+                v2::answer(call, body).await.with(DOCKER_API_VERSION, API_VERSION)
+            }
+        }
+    }
+
+    fn call<'a>(
+        &'a self,
+        caller: &'a Caller,
+        origin: &'a Origin,
+        entrance: Entrance,
+        head: &'a Parts,
+    ) -> v2::Call<'a> {
+        let mirror = self.mirror.as_ref().map(|mirroring| &mirroring.mirror);
+        v2::Call::new(&self.registry, caller, origin, &self.uploads, head).through(mirror, entrance)
+    }
+
     /// What says itself who is there: the token server, and one-time links.
     async fn without_caller(&self, origin: &Origin, head: &Parts, body: impl Body) -> Answer {
         match &self.accounts {
@@ -165,7 +227,7 @@ impl Api {
     async fn with_caller(&self, caller: &Caller, origin: &Origin, head: &Parts, body: impl Body) -> Answer {
         match head.uri.path() {
             path if path == "/v2" || path.starts_with("/v2/") => {
-                let call = v2::Call::new(&self.registry, caller, origin, &self.uploads, head);
+                let call = self.call(caller, origin, Entrance::Main, head);
                 v2::answer(call, body).await.with(DOCKER_API_VERSION, API_VERSION)
             }
             "/v1/search" => {

@@ -1,5 +1,6 @@
 //! From an error to its answer: the one place where errors become JSON, and where they are logged.
 
+use berth_mirror::MirrorError;
 use berth_oci::{ErrorCode, RouteError};
 use berth_registry::{Refusal, RegistryError};
 use http::StatusCode;
@@ -141,6 +142,18 @@ impl From<RegistryError> for ApiError {
     fn from(error: RegistryError) -> ApiError {
         let (code, detail) = (error.code(), error.detail());
         ApiError { source: Some(Box::new(error)), ..ApiError::new(code, detail) }
+    }
+}
+
+impl From<MirrorError> for ApiError {
+    fn from(error: MirrorError) -> ApiError {
+        let later = error.retry_after().map(|wait| HeaderValue::from(wait.as_secs().max(1)));
+        let new = ApiError::new(error.code(), error.detail());
+        let told = ApiError { source: Some(Box::new(error)), ..new };
+        match later {
+            Some(later) => told.with(RETRY_AFTER, later),
+            None => told,
+        }
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 /// The filters that a list went through.
 pub(crate) const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
+/// The registry that a client said it means, by `?ns=`.
+pub(crate) const OCI_NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
+
 /// The tags that a push moved beside those that it asked for, by a rule.
 pub(crate) const BERTH_MOVED_TAGS: HeaderName = HeaderName::from_static("berth-moved-tags");
 

@@ -15,6 +15,7 @@ mod credentials;
 mod error;
 mod headers;
 mod identity;
+mod mirrored;
 mod origin;
 mod pages;
 mod paging;

@@ -3,6 +3,7 @@
 //! Each handler decodes the request, lets the [`Authorizer`](berth_registry::Authorizer) decide, does one verb of the
 //! registry, and describes what came of it.
 
+use berth_mirror::{Entrance, Mirror};
 use berth_oci::{ErrorCode, RepositoryName, Route, RouteError};
 use berth_registry::{Access, Body, Caller, Registry, Right};
 use http::header::{AsHeaderName, CONTENT_LENGTH};
@@ -21,6 +22,7 @@ mod base;
 mod blobs;
 mod catalog;
 mod manifests;
+mod place;
 mod referrers;
 mod tags;
 mod uploads;
@@ -36,6 +38,8 @@ pub(crate) struct Call<'a> {
     headers: &'a HeaderMap,
     path: &'a str,
     query: Query<'a>,
+    mirror: Option<&'a Mirror>,
+    entrance: Entrance,
 }
 
 impl<'a> Call<'a> {
@@ -47,7 +51,23 @@ impl<'a> Call<'a> {
         head: &'a Parts,
     ) -> Call<'a> {
         let (path, query) = split(&head.uri);
-        Call { registry, caller, origin, uploads, method: &head.method, headers: &head.headers, path, query }
+        Call {
+            registry,
+            caller,
+            origin,
+            uploads,
+            method: &head.method,
+            headers: &head.headers,
+            path,
+            query,
+            mirror: None,
+            entrance: Entrance::Main,
+        }
+    }
+
+    /// The same, where upstreams are mirrored.
+    pub(crate) fn through(self, mirror: Option<&'a Mirror>, entrance: Entrance) -> Call<'a> {
+        Call { mirror, entrance, ..self }
     }
 
     /// Decides whether the caller may do `R` in a repository.

@@ -60,7 +60,7 @@ async fn fill(db: &Db) {
 
 fn change(at: Timestamp) -> Change {
     let actor = Actor { id: "user:1".to_owned(), name: "bench".to_owned(), address: None };
-    Change { actor, audited: true, at, makes_public: false }
+    Change { actor, audited: true, at, makes_public: false, upstream: None }
 }
 
 /// Times `RUNS` runs, each with its number.

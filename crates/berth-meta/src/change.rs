@@ -1,5 +1,7 @@
 //! The circumstances of a change: who, when, and what is remembered of it.
 
+use std::sync::Arc;
+
 use berth_audit::{Actor, Event};
 use berth_db::{DbError, Tx};
 use berth_oci::RepositoryName;
@@ -17,6 +19,8 @@ pub struct Change {
     pub at: Timestamp,
     /// Whether a repository that this change makes is public.
     pub makes_public: bool,
+    /// Whose images a repository holds that this change makes; `None` if they are pushed here.
+    pub upstream: Option<Arc<str>>,
 }
 
 impl Change {

@@ -259,7 +259,7 @@ async fn timed(step: impl Future<Output = Result<Cleaned, MetaError>>) -> Result
     Ok(Cleaned { took: began.elapsed(), ..done })
 }
 
-async fn note(
+pub(crate) async fn note(
     tx: &mut Tx<'_>,
     now: Timestamp,
     manifests: u64,
@@ -314,7 +314,7 @@ async fn purge_repository(tx: &mut Tx<'_>, horizon: Horizon) -> Result<Cleaned, 
 }
 
 /// Removes a manifest's row (id, digest, size) with its references; gives its size.
-async fn remove(
+pub(crate) async fn remove(
     tx: &mut Tx<'_>,
     repository: RepositoryId,
     row: &Row,

@@ -15,6 +15,7 @@ mod labels;
 mod layer_indexes;
 mod life;
 mod manifests;
+mod mirrored;
 mod preview;
 mod pulls;
 mod quotas;
@@ -32,6 +33,7 @@ mod tags;
 mod time;
 mod trash;
 mod uploads;
+mod upstreams;
 mod usage;
 mod weights;
 mod why;
@@ -45,12 +47,13 @@ pub use error::MetaError;
 pub use history::{Past, TagPast};
 pub use life::Hold;
 pub use manifests::{Edge, EdgeRole, ManifestRow, NewManifest, PutDone, PutManifest, Sparse};
+pub use mirrored::{Evicted, MirroredTag, Room};
 pub use preview::{Mode, Removal};
 pub use pulls::{Use, UsedManifest};
 pub use quotas::Fullness;
 pub use referrers::Referrer;
 pub use renames::Rename;
-pub use repositories::{RepositoryChange, RepositoryEntry, RepositoryRow};
+pub use repositories::{Door, RepositoryChange, RepositoryEntry, RepositoryRow};
 pub use retention::{Choice, ChoicePage, Cursor, Verdict};
 pub use rules::{Keep, NewRule, Rule, RuleKind};
 pub use search::{FoundIn, RepositoryFound, WordFound};
@@ -59,6 +62,7 @@ pub use tags::TagMove;
 pub use time::Timestamp;
 pub use trash::{DeletedManifest, DeletedRepository};
 pub use uploads::UploadRow;
+pub use upstreams::{Pin, Traffic, UpstreamRow};
 pub use usage::{Bytes, NO_NAMESPACE, NamespaceUsage, TOTAL, namespace_of};
 pub use weights::{LargeBlob, TagWeight, UnusedTag};
 pub use why::{Gone, Standing};
@@ -87,8 +91,8 @@ const RECENT_DOORS: usize = 512 * 1024;
 struct Recent {
     blobs: recent::Answers<BlobRow>,
     manifests: recent::Answers<ManifestRow>,
-    /// Whether a repository is public, `None` if there is none of that name.
-    doors: recent::Answers<Option<bool>>,
+    /// Who may enter a repository, `None` if there is none of that name.
+    doors: recent::Answers<Option<Door>>,
     /// Where a former name leads to, and until when.
     aliases: recent::Answers<Option<(String, Timestamp)>>,
 }

@@ -21,6 +21,15 @@ pub struct RepositoryEntry {
     pub is_public: bool,
 }
 
+/// What decides who may enter a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Door {
+    /// Whether everybody may pull from it.
+    pub is_public: bool,
+    /// Whether it holds images of an upstream.
+    pub is_mirrored: bool,
+}
+
 /// A repository with what people set of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryRow {
@@ -91,13 +100,21 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Db`].
     pub async fn is_public(&self, name: &RepositoryName) -> Result<Option<bool>, MetaError> {
+        Ok(self.door(name).await?.map(|door| door.is_public))
+    }
+
+    /// What decides who may enter a repository; `None` if there is none of that name.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn door(&self, name: &RepositoryName) -> Result<Option<Door>, MetaError> {
         let question = recent::question(&[name.as_str()]);
         let epoch = self.db.epoch();
         if let Some(answer) = self.recent.doors.get(epoch, &question) {
             return Ok(answer);
         }
         let name = name.clone();
-        let sql = "SELECT visibility FROM repositories WHERE name = ?1";
+        let sql = "SELECT visibility, upstream FROM repositories WHERE name = ?1";
         let row = self
             .db
             .read(move |mut tx| {
@@ -105,7 +122,13 @@ impl Meta {
                 Box::pin(async move { tx.query_opt(sql, params![name.as_str()]).await })
             })
             .await?;
-        let answer = row.map(|row| is_public(&row, 0)).transpose()?;
+        let read = |row: Row| {
+            Ok::<_, MetaError>(Door {
+                is_public: is_public(&row, 0)?,
+                is_mirrored: row.get::<Option<String>>(1)?.is_some(),
+            })
+        };
+        let answer = row.map(read).transpose()?;
         if epoch.is_some() && epoch == self.db.epoch() {
             self.recent.doors.put(epoch, question, &answer, 0);
         }
@@ -195,8 +218,10 @@ pub(crate) async fn find_or_make(
     renames::require_unused(tx, name, change.at).await?;
     let namespace = usage::find_or_make(tx, usage::namespace_of(name)).await?;
     let visibility = word(change.makes_public);
-    let sql = "INSERT INTO repositories (name, namespace_id, visibility, created_at) VALUES (?1, ?2, ?3, ?4) RETURNING id";
-    let row = tx.query_one(sql, params![name.as_str(), namespace, visibility, change.at.0]).await?;
+    let sql = "INSERT INTO repositories (name, namespace_id, visibility, created_at, upstream)
+         VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id";
+    let values = params![name.as_str(), namespace, visibility, change.at.0, change.upstream.as_deref()];
+    let row = tx.query_one(sql, values).await?;
     change.tell(tx, "repository.make", name, name.as_str(), visibility).await?;
     Ok(RepositoryId(row.get(0)?))
 }
@@ -285,7 +310,7 @@ async fn apply(
 }
 
 /// How the column says it.
-fn word(is_public: bool) -> &'static str {
+pub(crate) fn word(is_public: bool) -> &'static str {
     if is_public { "public" } else { "private" }
 }
 

@@ -10,8 +10,47 @@ pub(crate) const SCHEMA: Schema = Schema {
         Migration { version: 2, name: "settings of a repository", sql: SETTINGS },
         Migration { version: 3, name: "life of an image", sql: LIFE },
         Migration { version: 4, name: "what the page shows", sql: PAGE },
+        Migration { version: 5, name: "upstreams", sql: UPSTREAMS },
     ],
 };
+
+/// - `upstreams`: registries that are mirrored, with their settings (JSON) and their sealed credentials.
+/// - `repositories.upstream`: whose images a repository holds; `NULL` for what was pushed here.
+/// - `upstream_tags`: when it was last known that a tag names there what it names here.
+/// - `pins`: what is never taken from a cache to make room. `upstream_days`: what was had from where, by day.
+const UPSTREAMS: &str = "
+CREATE TABLE upstreams (
+    name KEY NOT NULL PRIMARY KEY,
+    settings TEXT NOT NULL,
+    secret BYTES,
+    made_at BIGINT NOT NULL,
+    made_by TEXT NOT NULL
+);
+ALTER TABLE repositories ADD COLUMN upstream KEY;
+CREATE INDEX repositories_upstream ON repositories (upstream, id) WHERE upstream IS NOT NULL;
+CREATE TABLE upstream_tags (
+    repository_id BIGINT NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    name KEY NOT NULL,
+    checked_at BIGINT NOT NULL,
+    PRIMARY KEY (repository_id, name)
+);
+CREATE TABLE pins (
+    repository KEY NOT NULL,
+    reference KEY NOT NULL,
+    made_at BIGINT NOT NULL,
+    made_by TEXT NOT NULL,
+    PRIMARY KEY (repository, reference)
+);
+CREATE TABLE upstream_days (
+    upstream KEY NOT NULL,
+    day BIGINT NOT NULL,
+    hits BIGINT NOT NULL,
+    misses BIGINT NOT NULL,
+    bytes_saved BIGINT NOT NULL,
+    bytes_fetched BIGINT NOT NULL,
+    PRIMARY KEY (upstream, day)
+);
+";
 
 /// - `labels`: what the image that was pushed last says of itself, by key, for search.
 /// - `layer_indexes`: what is inside of a layer, made when somebody first looks.

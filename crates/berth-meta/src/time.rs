@@ -13,6 +13,11 @@ impl Timestamp {
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 
+    /// The day, counted from 1970.
+    pub fn day(self) -> i64 {
+        self.0.div_euclid(24 * 60 * 60 * 1_000_000)
+    }
+
     /// `duration` later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Timestamp {

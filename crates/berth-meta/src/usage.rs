@@ -273,6 +273,20 @@ impl Meta {
         self.db.read(|mut tx| Box::pin(async move { read_total(&mut tx).await })).await
     }
 
+    /// Bytes of a namespace; zero if there is none of that name.
+    ///
+    /// # Errors
+    /// [`MetaError::Db`].
+    pub async fn namespace_bytes(&self, name: &str) -> Result<u64, MetaError> {
+        let name = name.to_owned();
+        self.db
+            .read(move |mut tx| {
+                let name = name.clone();
+                Box::pin(async move { used(&mut tx, &name).await })
+            })
+            .await
+    }
+
     /// Bytes of a repository.
     ///
     /// # Errors

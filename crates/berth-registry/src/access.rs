@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use berth_auth::{Accounts, Action, Actions, Missing, Verdict, Visibility};
-use berth_meta::{Change, Meta, Timestamp};
+use berth_meta::{Actor, Change, Meta, Timestamp};
 use berth_oci::{Pattern, RepositoryName};
-use serde_json::{Value, json};
 
+use crate::refusal::Refusal;
+use crate::upstreams::{Upstream, UpstreamNames};
 use crate::{Caller, RegistryError};
 
 mod sealed {
@@ -60,6 +61,7 @@ right!(
 ///         caller,
 ///         audited: false,
 ///         makes_public: false,
+///         upstream: None,
 ///         right: std::marker::PhantomData,
 ///     }
 /// }
@@ -70,6 +72,7 @@ pub struct Access<R> {
     caller: Caller,
     audited: bool,
     makes_public: bool,
+    upstream: Option<Arc<str>>,
     right: PhantomData<R>,
 }
 
@@ -84,6 +87,11 @@ impl<R> Access<R> {
         &self.caller
     }
 
+    /// The upstream whose images the repository holds, if it is not one of our own.
+    pub fn upstream(&self) -> Option<&str> {
+        self.upstream.as_deref()
+    }
+
     /// The circumstances of a change that is made now.
     pub(crate) fn change(&self) -> Change {
         Change {
@@ -91,7 +99,23 @@ impl<R> Access<R> {
             audited: self.audited,
             at: Timestamp::now(),
             makes_public: self.makes_public,
+            upstream: None,
         }
+    }
+
+    /// The circumstances of what is stored here because it was had from the upstream; `None` in an own repository.
+    pub(crate) fn filling(&self) -> Option<Change> {
+        let upstream = self.upstream.clone()?;
+        let name = upstream.to_string();
+        let actor = Actor { id: "mirror".to_owned(), name, address: None };
+        let change = Change {
+            actor,
+            audited: self.audited,
+            at: Timestamp::now(),
+            makes_public: self.makes_public,
+            upstream: Some(upstream),
+        };
+        Some(change)
     }
 }
 
@@ -114,59 +138,14 @@ pub struct ServerAccess {
     pub(crate) change: Change,
 }
 
-/// A right that is missing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// An action in a repository.
-    #[error("{}", if *.may_know { .missing.to_string() } else { HIDDEN.to_owned() })]
-    Repository {
-        /// The repository that was asked for, whether or not it exists.
-        repository: RepositoryName,
-        /// The action.
-        action: Action,
-        /// What is missing.
-        missing: Missing,
-        /// Whether the caller may know more than that he may not: he can see the repository, or nobody knows him yet.
-        may_know: bool,
-    },
-    /// The list of repositories.
-    #[error("listing repositories needs a token for it")]
-    Catalog,
-    /// Something that concerns the whole server.
-    #[error("only administrators may do this")]
-    Administrators,
-    /// Something that concerns all repositories of a pattern.
-    #[error("only the owner of the namespace and administrators may do this")]
-    Owners,
-    /// There is no account yet, and the server is not open without one.
-    #[error(
-        "this registry has no account yet; its operator makes the first one with the link that the server printed"
-    )]
-    NotSetUp,
-}
-
-/// What is said about a repository that may or may not exist.
-const HIDDEN: &str = "the repository does not exist, or you may not do this there";
-
-impl Refusal {
-    /// What the client is told. Who may not see a repository is told the same whether or not it exists.
-    pub(crate) fn detail(&self) -> Value {
-        let reason = self.to_string();
-        match self {
-            Refusal::Repository { repository, action, may_know: true, .. } => {
-                json!({ "reason": reason, "repository": repository.as_str(), "missing": action.as_str() })
-            }
-            _ => json!({ "reason": reason }),
-        }
-    }
-}
-
 /// The one function that decides.
 #[derive(Clone)]
 pub struct Authorizer {
     rule: Rule,
     /// Decisions about repositories so far: how busy the registry is.
     decisions: Arc<AtomicU64>,
+    /// First parts of names that belong to upstreams.
+    upstreams: UpstreamNames,
 }
 
 #[derive(Clone)]
@@ -189,12 +168,18 @@ pub enum WithoutAccounts {
 impl Authorizer {
     /// A registry that never asks, for tests and measurements.
     pub fn open() -> Authorizer {
-        Authorizer { rule: Rule::Open, decisions: Arc::default() }
+        Authorizer { rule: Rule::Open, decisions: Arc::default(), upstreams: UpstreamNames::default() }
     }
 
     /// A registry with accounts, as soon as there is one.
     pub fn new(accounts: Accounts, meta: Meta, without: WithoutAccounts) -> Authorizer {
-        Authorizer { rule: Rule::Accounts { accounts, meta, without }, decisions: Arc::default() }
+        let rule = Rule::Accounts { accounts, meta, without };
+        Authorizer { rule, decisions: Arc::default(), upstreams: UpstreamNames::default() }
+    }
+
+    /// The names that belong to upstreams. Whoever fetches from these sets them.
+    pub fn upstreams(&self) -> &UpstreamNames {
+        &self.upstreams
     }
 
     /// Decisions about repositories since the server began: each request to one takes one.
@@ -226,13 +211,17 @@ impl Authorizer {
         if R::ACTION == Action::Pull
             && let Some(renamed) = self.follow(caller, repository).await?
         {
-            return Ok(self.proof(caller, &renamed, false));
+            return Ok(self.proof(caller, &renamed, false, None));
         }
+        let upstream = self.upstream_of(repository).await?;
         let makes_public = match &self.rule {
             Rule::Open => false,
             Rule::Accounts { accounts, .. } if accounts.any() => {
                 self.decide(caller, R::ACTION, repository).await?;
-                accounts.default_visibility(repository) == Visibility::Public
+                match &upstream {
+                    Some(upstream) => upstream.visibility == Visibility::Public,
+                    None => accounts.default_visibility(repository) == Visibility::Public,
+                }
             }
             // The owner of the folder may prepare it before the first account is made.
             Rule::Accounts { without: WithoutAccounts::Closed, .. } if !caller.is_folder_owner() => {
@@ -240,17 +229,42 @@ impl Authorizer {
             }
             Rule::Accounts { .. } => false,
         };
-        Ok(self.proof(caller, repository, makes_public))
+        match upstream {
+            Some(Upstream { name, .. }) if R::ACTION == Action::Push => {
+                Err(Refusal::Mirrored { upstream: name }.into())
+            }
+            upstream => {
+                Ok(self.proof(caller, repository, makes_public, upstream.map(|upstream| upstream.name)))
+            }
+        }
     }
 
-    fn proof<R>(&self, caller: &Caller, repository: &RepositoryName, makes_public: bool) -> Access<R> {
+    fn proof<R>(
+        &self,
+        caller: &Caller,
+        repository: &RepositoryName,
+        makes_public: bool,
+        upstream: Option<Arc<str>>,
+    ) -> Access<R> {
         Access {
             repository: repository.clone(),
             caller: caller.clone(),
             audited: self.has_accounts(),
             makes_public,
+            upstream,
             right: PhantomData,
         }
+    }
+
+    /// The upstream that a name belongs to. What was pushed under such a name before the upstream was set up stays what
+    /// it is, and is not its.
+    async fn upstream_of(&self, repository: &RepositoryName) -> Result<Option<Upstream>, RegistryError> {
+        let Some(upstream) = self.upstreams.of(repository) else { return Ok(None) };
+        let own = match &self.rule {
+            Rule::Open => false,
+            Rule::Accounts { meta, .. } => meta.door(repository).await?.is_some_and(|door| !door.is_mirrored),
+        };
+        Ok((!own).then_some(upstream))
     }
 
     /// Where a former name leads to, if there is no repository of that name and the caller may pull from the one that
@@ -273,7 +287,7 @@ impl Authorizer {
         }
         // A token must be good for the name that was asked for, its account for the repository.
         let reaches = accounts.decide(caller, Action::Pull, name, Visibility::Public).is_allowed();
-        let visibility = visibility(meta, &renamed).await?;
+        let visibility = self.seen_as(meta, &renamed).await?;
         let may = accounts.decide(&caller.unscoped(), Action::Pull, &renamed, visibility).is_allowed();
         Ok((reaches && may).then_some(renamed))
     }
@@ -318,6 +332,7 @@ impl Authorizer {
             audited: self.has_accounts(),
             at: Timestamp::now(),
             makes_public: false,
+            upstream: None,
         }
     }
 
@@ -351,7 +366,7 @@ impl Authorizer {
         if accounts.decide(caller, action, repository, Visibility::Private).is_allowed() {
             return Ok(());
         }
-        let visibility = visibility(meta, repository).await?;
+        let visibility = self.seen_as(meta, repository).await?;
         let Verdict::Refused(missing) = accounts.decide(caller, action, repository, visibility) else {
             return Ok(());
         };
@@ -371,7 +386,7 @@ impl Authorizer {
     ) -> Result<Actions, RegistryError> {
         match &self.rule {
             Rule::Accounts { accounts, meta, .. } if accounts.any() => {
-                let allowed = accounts.allowed(caller, repository, visibility(meta, repository).await?);
+                let allowed = accounts.allowed(caller, repository, self.seen_as(meta, repository).await?);
                 let leads_on = self.follow(&caller.unscoped(), repository).await?.is_some();
                 let pull = leads_on.then_some(Action::Pull);
                 let may = |action: &Action| allowed.has(*action) || pull == Some(*action);
@@ -390,8 +405,16 @@ impl Authorizer {
     pub async fn visibility(&self, repository: &RepositoryName) -> Result<Visibility, RegistryError> {
         match &self.rule {
             Rule::Open => Ok(Visibility::Public),
-            Rule::Accounts { meta, .. } => visibility(meta, repository).await,
+            Rule::Accounts { meta, .. } => self.seen_as(meta, repository).await,
         }
+    }
+
+    /// A repository that does not exist is as private as one that nobody may see, or as its upstream.
+    async fn seen_as(&self, meta: &Meta, repository: &RepositoryName) -> Result<Visibility, RegistryError> {
+        Ok(match meta.door(repository).await? {
+            Some(found) => door(found.is_public),
+            None => self.upstreams.of(repository).map_or(Visibility::Private, |upstream| upstream.visibility),
+        })
     }
 
     /// Decides whether `caller` may list repositories; what he may not see is left out of the list.
@@ -443,11 +466,6 @@ impl Authorizer {
             _ => true,
         }
     }
-}
-
-/// A repository that does not exist is as private as one that nobody may see.
-async fn visibility(meta: &Meta, repository: &RepositoryName) -> Result<Visibility, RegistryError> {
-    Ok(door(meta.is_public(repository).await?.unwrap_or(false)))
 }
 
 fn door(is_public: bool) -> Visibility {

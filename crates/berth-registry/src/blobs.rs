@@ -1,7 +1,7 @@
 //! Blobs: look, read, mount, remove.
 
-use berth_blobs::{BlobFile, StoreError, Verified};
-use berth_meta::{BlobRow, MetaError, NewBlob, Timestamp};
+use berth_blobs::{BlobFile, Following, StoreError, Verified};
+use berth_meta::{BlobRow, Change, MetaError, NewBlob, Timestamp};
 use berth_oci::{Digest, RepositoryName};
 use bytes::Bytes;
 
@@ -35,6 +35,11 @@ pub enum BlobBody {
     Inline(Bytes),
     /// In an open file of exactly the blob's size.
     File(BlobFile),
+    /// On their way here: they can be read as they arrive, but the last one only when all have the blob's digest.
+    ///
+    /// The blob's size is the one that was told to those who follow, and not 0: nothing can be held back of an empty
+    /// answer, so it would be complete before the check.
+    Growing(Following),
 }
 
 /// Proof for the client that a blob is stored.
@@ -149,7 +154,7 @@ impl Registry {
     }
 
     /// The refusal of a push to a name that leads elsewhere. Who may not see the repository is not told its name.
-    pub(crate) async fn renamed(&self, access: &Access<Push>, to: &str) -> RegistryError {
+    pub(crate) async fn renamed<R>(&self, access: &Access<R>, to: &str) -> RegistryError {
         let Ok(name) = to.parse::<RepositoryName>() else { return RegistryError::Renamed { to: None } };
         match self.authorizer().source(access.caller(), &name).await {
             Ok(seen) => RegistryError::Renamed { to: seen.map(|_| to.to_owned()) },
@@ -164,6 +169,18 @@ impl Registry {
         verified: Verified,
         upload: Option<&UploadId>,
     ) -> Result<BlobReceipt, RegistryError> {
+        self.store_in(access, &access.change(), self.lease(), verified, upload).await
+    }
+
+    /// Stores a checked blob in the repository of an access, under circumstances that the caller vouches for.
+    pub(crate) async fn store_in<R>(
+        &self,
+        access: &Access<R>,
+        change: &Change,
+        lease: Timestamp,
+        verified: Verified,
+        upload: Option<&UploadId>,
+    ) -> Result<BlobReceipt, RegistryError> {
         let (digest, size) = (verified.digest().clone(), verified.size());
         let content = verified.inline().cloned();
         // From the moment that the file may be one that was there before, nobody may unlink it until its row is there.
@@ -174,8 +191,7 @@ impl Registry {
         }
         let upload = upload.map(ToString::to_string);
         let blob = NewBlob { digest: digest.clone(), size, content, upload };
-        let change = access.change();
-        let added = self.meta.add_blob(access.repository(), blob, &change, self.lease()).await;
+        let added = self.meta.add_blob(access.repository(), blob, change, lease).await;
         if added.is_err() && is_file {
             self.abandon(&digest, size).await;
         }

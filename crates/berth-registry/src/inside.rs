@@ -165,7 +165,7 @@ impl Registry {
         most: u64,
     ) -> Result<Option<Vec<u8>>, RegistryError> {
         let Some(worker) = self.inspector.worker.clone() else { return Ok(None) };
-        let source = self.source_of(access, layer).await?;
+        let Some(source) = self.source_of(access, layer).await? else { return Ok(None) };
         // Files are opened in turn with the reading of layers: one process at a time, whoever asks.
         let _turn = self.inspector.turn.0.acquire().await.map_err(internal)?;
         let read = tokio::task::spawn_blocking(move || worker.file(source, offset, size, most)).await;
@@ -217,10 +217,11 @@ impl Registry {
             under_way.insert(layer.clone(), Timestamp::now());
         }
         let source = match self.source_of(access, layer).await {
-            Ok(source) => source,
-            Err(error) => {
+            Ok(Some(source)) => source,
+            // One that still arrives is read when somebody looks again.
+            other => {
                 self.inspector.under_way().remove(layer);
-                return Err(error);
+                return other.map(|_| ());
             }
         };
         let (registry, layer) = (self.clone(), layer.clone());
@@ -249,10 +250,16 @@ impl Registry {
         Ok(())
     }
 
-    async fn source_of(&self, access: &Access<Pull>, layer: &Digest) -> Result<Source, RegistryError> {
+    /// Where the bytes of a layer are, unless they are still on their way: nobody unpacks what was not verified.
+    async fn source_of(
+        &self,
+        access: &Access<Pull>,
+        layer: &Digest,
+    ) -> Result<Option<Source>, RegistryError> {
         Ok(match self.open_blob(access, layer).await?.body {
-            BlobBody::Inline(bytes) => Source::Bytes(bytes.to_vec()),
-            BlobBody::File(file) => Source::File(Arc::clone(file.file())),
+            BlobBody::Inline(bytes) => Some(Source::Bytes(bytes.to_vec())),
+            BlobBody::File(file) => Some(Source::File(Arc::clone(file.file()))),
+            BlobBody::Growing(_) => None,
         })
     }
 }

@@ -10,12 +10,14 @@ mod cleaning;
 mod clock;
 mod copies;
 mod error;
+mod filling;
 mod holds;
 mod inside;
 mod janitor;
 mod lists;
 mod look;
 mod manifests;
+mod refusal;
 mod retention;
 mod rules;
 mod search;
@@ -24,35 +26,39 @@ mod settings;
 mod tags;
 mod trash;
 mod uploads;
+mod upstreams;
 mod usage;
 mod uses;
 mod why;
 
 pub use access::{
-    Access, Admin, Authorizer, CatalogAccess, Delete, PatternAccess, Pull, Push, Refusal, Right,
-    ServerAccess, WithoutAccounts,
+    Access, Admin, Authorizer, CatalogAccess, Delete, PatternAccess, Pull, Push, Right, ServerAccess,
+    WithoutAccounts,
 };
-pub use berth_auth::Caller;
-pub use berth_blobs::{BlobFile, BlobStore, StoreError};
+pub use berth_auth::{Caller, Visibility};
+pub use berth_blobs::{BlobFile, BlobStore, Following, INLINE_MAX, Stage, StoreError, Verified, VerifyError};
 pub use berth_meta::{
-    Bytes, Choice, CleanedDay, CleaningState, Copied, DeletedManifest, DeletedRepository, FoundIn, Fullness,
-    Gone, Hold, Keep, LargeBlob, ListedTag, Meta, MetaError, Mode, NO_NAMESPACE, NamespaceUsage, NewRule,
-    Page, Past, RecentTag, Removal, RepositoryCard, RepositoryChange, RepositoryFound, RepositoryRow, Rule,
-    RuleKind, Sparse, Standing, TOTAL, TagMove, TagOrder, TagPast, TagPlace, TagWeight, Timestamp, UnusedTag,
-    Verdict,
+    Bytes, Choice, CleanedDay, CleaningState, Copied, DeletedManifest, DeletedRepository, Evicted, FoundIn,
+    Fullness, Gone, Hold, Keep, LargeBlob, ListedTag, Meta, MetaError, MirroredTag, Mode, NO_NAMESPACE,
+    NamespaceUsage, NewRule, Page, Past, Pin, RecentTag, Removal, RepositoryCard, RepositoryChange,
+    RepositoryFound, RepositoryRow, Room, Rule, RuleKind, Sparse, Standing, TOTAL, TagMove, TagOrder,
+    TagPast, TagPlace, TagWeight, Timestamp, Traffic, UnusedTag, UpstreamRow, Verdict,
 };
 pub use blobs::{BlobBody, BlobContent, BlobReceipt, BlobStat};
 pub use cleaning::{Cleaner, Cycle, Freed};
 pub use copies::CopyRequest;
 pub use error::RegistryError;
+pub use filling::Filling;
 pub use inside::{Inside, Looking};
 pub use look::{Looked, TagLine};
 pub use manifests::{ManifestReceipt, PutManifest, StoredManifest};
+pub use refusal::Refusal;
 pub use retention::RetentionPreview;
 pub use search::SearchHit;
 pub use settings::{DESCRIPTION_MAX, README_MAX};
 pub use trash::RenameRequest;
 pub use uploads::{Body, BodyError, UploadId, UploadStatus};
+pub use upstreams::{Upstream, UpstreamNames};
 pub use why::WhyKept;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 use berth_meta::{ListedTag, Page, RecentTag, RepositoryCard, TagOrder, TagPlace};
 use berth_oci::{Digest, ImageConfig, Manifest, ManifestKind, Platform, Reference, Role};
 use bytes::Bytes;
+use futures_util::TryStreamExt;
 
 use crate::{Access, BlobBody, CatalogAccess, Pull, Registry, RegistryError};
 
@@ -83,6 +84,11 @@ impl Registry {
                 let read = tokio::task::spawn_blocking(move || file.read_at(0, length)).await;
                 let read = read.map_err(|error| RegistryError::Internal(Box::new(error)))?;
                 Ok(Some(read.map_err(|error| RegistryError::Internal(Box::new(error)))?))
+            }
+            BlobBody::Growing(following) => {
+                let pieces: Result<Vec<Bytes>, _> = following.read(0..content.size).try_collect().await;
+                let pieces = pieces.map_err(|error| RegistryError::Internal(Box::new(error)))?;
+                Ok(Some(pieces.concat().into()))
             }
         }
     }

@@ -1,7 +1,9 @@
 //! Manifests and tags: push, pull, delete.
 
-use berth_meta::{Edge, EdgeRole, ManifestRow, MetaError, Mode, NewManifest, Removal, TagMove};
-use berth_oci::{Digest, ImageConfig, Manifest, Reference, Role, Tag};
+use berth_meta::{
+    Change, Edge, EdgeRole, ManifestRow, MetaError, Mode, NewManifest, Removal, Sparse, TagMove,
+};
+use berth_oci::{Digest, ImageConfig, Manifest, Reference, RepositoryName, Role, Tag};
 use bytes::Bytes;
 
 use crate::look;
@@ -94,6 +96,17 @@ impl Registry {
         access: &Access<Push>,
         put: PutManifest,
     ) -> Result<ManifestReceipt, RegistryError> {
+        self.put_manifest_in(access, access.change(), self.policy.sparse, put).await
+    }
+
+    /// Stores a manifest in the repository of an access, under circumstances that the caller vouches for.
+    pub(crate) async fn put_manifest_in<R>(
+        &self,
+        access: &Access<R>,
+        change: Change,
+        sparse: Sparse,
+        put: PutManifest,
+    ) -> Result<ManifestReceipt, RegistryError> {
         let digest = digest_of(&put)?;
         let manifest = Manifest::read(&put.media_type, &put.content)?;
         let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
@@ -103,7 +116,7 @@ impl Registry {
         {
             tags.insert(0, tag);
         }
-        let labels = self.labels(access, &manifest).await?;
+        let labels = self.labels(access.repository(), &manifest).await?;
         let done = self
             .meta
             .put_manifest(berth_meta::PutManifest {
@@ -119,8 +132,8 @@ impl Registry {
                     subject: subject.clone(),
                 },
                 tags: tags.clone(),
-                change: access.change(),
-                sparse: self.policy.sparse,
+                change,
+                sparse,
             })
             .await;
         let done = match done {
@@ -134,14 +147,14 @@ impl Registry {
     /// What an image says of itself: its annotations, and the labels of its configuration.
     async fn labels(
         &self,
-        access: &Access<Push>,
+        repository: &RepositoryName,
         manifest: &Manifest,
     ) -> Result<Vec<(String, String)>, RegistryError> {
         let mut labels: Vec<_> = manifest.annotations.clone().into_iter().collect();
         // Labels of a configuration that would be a file are left out: a push shall not wait for the disk for them.
         let config = look::config_of(manifest).filter(|(_, size)| *size <= berth_blobs::INLINE_MAX as u64);
         if let Some((digest, _)) = config {
-            match self.meta.blob_content(access.repository(), &digest).await {
+            match self.meta.blob_content(repository, &digest).await {
                 Ok(row) => {
                     let config = row.content.and_then(|content| ImageConfig::read(&content));
                     labels.extend(config.map(|config| config.labels).unwrap_or_default());

@@ -142,6 +142,7 @@ impl Registry {
             audited: self.authorizer.has_accounts(),
             at: Timestamp::now(),
             makes_public: false,
+            upstream: None,
         }
     }
 }

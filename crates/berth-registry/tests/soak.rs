@@ -201,6 +201,7 @@ impl Pusher {
                     let size = usize::try_from(file.size()).unwrap();
                     tokio::task::spawn_blocking(move || file.read_at(0, size)).await.unwrap().unwrap()
                 }
+                BlobBody::Growing(_) => panic!("pushed blobs are whole"),
             };
             assert_eq!(Digest::sha256(&bytes), digest, "wrong bytes");
         }

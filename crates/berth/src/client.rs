@@ -49,7 +49,7 @@ impl Client {
             Ok(folder) => {
                 require_owner(&folder)?;
                 let opened = Joined::open(&effective.config, &folder, WithoutAccounts::Open);
-                let api = runtime.block_on(opened)?.api(&effective.config);
+                let api = runtime.block_on(opened)?.api(&effective.config, Vec::new());
                 End::Folder { api: Box::new(api), _folder: folder }
             }
             Err(DataFolderError::InUse { path, .. }) => End::Server(path),

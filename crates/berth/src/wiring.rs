@@ -1,10 +1,13 @@
 //! Joins the parts of a registry: database and blob store in the data folder, rules from the configuration.
 
+use std::net::SocketAddr;
+
 use berth_auth::{Accounts, AuthError};
 use berth_blobs::{BlobStore, Options, StoreError};
 use berth_db::{Db, DbError};
 use berth_http::{AddressOptions, Api};
 use berth_meta::{Meta, MetaError};
+use berth_mirror::{Mirror, MirrorOptions, Sealer};
 use berth_registry::{Authorizer, Policy, Registry, WithoutAccounts};
 
 use crate::config::{Config, Sparse};
@@ -18,6 +21,7 @@ const DATABASE: &str = "berth.db";
 pub(crate) struct Joined {
     pub(crate) registry: Registry,
     pub(crate) accounts: Accounts,
+    pub(crate) mirror: Mirror,
 }
 
 impl Joined {
@@ -35,17 +39,32 @@ impl Joined {
         let authorizer = Authorizer::new(accounts.clone(), meta.clone(), without);
         let program = std::env::current_exe()?;
         let registry = Registry::new(meta, blobs, authorizer, policy(config)).reading_layers_with(program);
-        Ok(Joined { registry, accounts })
+        let mirror = open_mirror(config, folder, registry.clone()).await?;
+        Ok(Joined { registry, accounts, mirror })
     }
 
-    /// What answers requests.
-    pub(crate) fn api(&self, config: &Config) -> Api {
+    /// What answers requests. `entrances` are the addresses where this server is taken for Docker Hub.
+    pub(crate) fn api(&self, config: &Config, entrances: Vec<SocketAddr>) -> Api {
         let addresses = AddressOptions {
             external_url: config.external_url.0.clone(),
             trusted_proxies: config.trusted_proxies.0.clone(),
         };
-        Api::new(self.registry.clone()).with_accounts(self.accounts.clone(), addresses)
+        Api::new(self.registry.clone())
+            .with_accounts(self.accounts.clone(), addresses)
+            .with_mirror(self.mirror.clone(), entrances)
     }
+}
+
+/// The key that seals the passwords of upstreams, where nothing else is said.
+const SECRET_KEY: &str = "secret.key";
+
+async fn open_mirror(config: &Config, folder: &DataFolder, registry: Registry) -> Result<Mirror, Failure> {
+    let key = config.secret_key_file.clone().unwrap_or_else(|| folder.path().join(SECRET_KEY));
+    let sealer = Sealer::open(&key).map_err(|error| {
+        Failure::other(error).hint("secret_key_file names it; it belongs to the user who runs berth")
+    })?;
+    let options = MirrorOptions { configured: config.mirror.0.clone() };
+    Mirror::open(registry, sealer, options).await.map_err(Failure::other)
 }
 
 async fn open_database(config: &Config, folder: &DataFolder) -> Result<Db, Failure> {

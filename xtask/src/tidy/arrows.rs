@@ -10,20 +10,23 @@ use serde_json::Value;
 use crate::folders;
 
 /// The level of each crate. A crate may use crates of lower levels only; `xtask` stands outside, and nobody uses it.
-const LEVELS: [(&str, u8); 13] = [
+const LEVELS: [(&str, u8); 16] = [
     ("berth-oci", 0),
     ("berth-db", 0),
+    ("berth-egress", 0),
     ("berth-blobs", 1),
     ("berth-audit", 1),
     ("berth-inspect", 1),
     ("berth-bench", 1),
     ("berth-oidc", 1),
+    ("berth-client", 1),
     ("berth-meta", 2),
     ("berth-auth", 2),
     ("berth-registry", 3),
-    ("berth-http", 4),
-    ("berth-web", 4),
-    ("berth", 5),
+    ("berth-mirror", 4),
+    ("berth-http", 5),
+    ("berth-web", 5),
+    ("berth", 6),
 ];
 const OUTSIDE: &str = "xtask";
 

@@ -34,7 +34,7 @@ pub(super) struct Appender {
 enum Direct {
     On,
     Off,
-    /// The file system refused once.
+    /// The file system refused once, or the cache is wanted.
     Never,
 }
 
@@ -59,6 +59,14 @@ impl Appender {
     /// Whether what was appended goes to the disk without waiting for a sync.
     pub(super) fn is_direct(&self) -> bool {
         self.direct == Direct::On
+    }
+
+    /// Writes through the page cache from now on, because what is written is read at once. Whoever reads the file never
+    /// meets a direct write, which would drop pages under his hands.
+    pub(super) fn stay_cached(&mut self) -> io::Result<()> {
+        self.switch(false)?;
+        self.direct = Direct::Never;
+        Ok(())
     }
 
     /// Adds bytes at the end.
@@ -159,13 +167,15 @@ mod tests {
         Append(usize),
         Flush,
         Reopen,
+        StayCached,
     }
 
     fn step(kind: u8, length: usize) -> Step {
-        match kind % 8 {
+        match kind % 9 {
             0 => Step::Flush,
             1 => Step::Reopen,
-            2 => Step::Append(length * 31),
+            2 => Step::StayCached,
+            3 => Step::Append(length * 31),
             _ => Step::Append(length),
         }
     }
@@ -191,6 +201,7 @@ mod tests {
                         end.flush().unwrap();
                         prop_assert_eq!(&std::fs::read(&path).unwrap(), &expected);
                     }
+                    Step::StayCached => end.stay_cached().unwrap(),
                     Step::Reopen => {
                         end.flush().unwrap();
                         end = Appender::resume(open()).unwrap();

@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::Disk;
 use super::appender::Appender;
-use crate::backend::Staged;
+use super::file_source::FileSource;
+use crate::backend::{Source, Staged};
 use crate::{StageId, StoreError, Stored};
 
 /// Bytes between two early syncs, and between two looks at the free space.
@@ -106,6 +107,11 @@ impl Staged for StagedFile {
 
     fn flush(&mut self) -> Result<(), StoreError> {
         self.end.flush().map_err(|error| StoreError::io("write a stage", error))
+    }
+
+    fn follow(&mut self) -> Result<Arc<dyn Source>, StoreError> {
+        self.end.stay_cached().map_err(|error| StoreError::io("write a stage", error))?;
+        Ok(Arc::new(FileSource(self.file.clone())))
     }
 
     fn read_back(&mut self, sink: &mut dyn FnMut(&[u8])) -> Result<u64, StoreError> {

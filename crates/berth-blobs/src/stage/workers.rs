@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::backend::{Backend, Staged};
-use crate::lane::{Batch, Worker};
+use crate::following::Growth;
+use crate::lane::{Batch, Then, Worker};
 use crate::{StageId, StoreError};
 
 /// Hashes.
@@ -28,6 +29,8 @@ impl Worker for HashWorker {
 pub(super) struct FileWorker {
     backend: Arc<dyn Backend>,
     staged: Option<Box<dyn Staged>>,
+    /// Those who read meanwhile, if there are any.
+    growth: Option<Arc<Growth>>,
     /// After `staged`: the stage is free for others only when nobody writes to it.
     lease: StageLease,
 }
@@ -38,7 +41,7 @@ impl FileWorker {
         lease: StageLease,
         staged: Option<Box<dyn Staged>>,
     ) -> FileWorker {
-        FileWorker { backend, staged, lease }
+        FileWorker { backend, staged, growth: None, lease }
     }
 
     pub(super) fn has_file(&self) -> bool {
@@ -55,13 +58,26 @@ impl FileWorker {
             None => self.staged.insert(self.backend.create(self.lease.id())?),
         };
         staged.append(&batch.chunks)?;
-        if batch.flush { staged.flush() } else { Ok(()) }
+        if let Then::Follow(growth) = &batch.then {
+            growth.begin(staged.follow()?);
+            self.growth = Some(growth.clone());
+        }
+        if self.growth.is_some() || matches!(batch.then, Then::Flush) {
+            staged.flush()?;
+        }
+        if let Some(growth) = &self.growth {
+            growth.show(batch.end);
+        }
+        Ok(())
     }
 }
 
 impl Worker for FileWorker {
     fn run(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        self.append(batch).inspect_err(|_| {
+        self.append(batch).inspect_err(|error| {
+            if let Some(growth) = &self.growth {
+                growth.fail(error.clone().into());
+            }
             // What was written is worthless now. If the removal fails too, the cleaner of old stages does it.
             self.staged = None;
             let _ = self.backend.discard(self.lease.id());

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use berth_oci::{Algorithm, Digest};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use rustix::io::Errno;
 
 use super::{BlobStore, Options, Stored};
 use crate::sync::Syncs;
-use crate::{StageId, StoreError, VerifyError};
+use crate::{FollowError, StageId, StoreError, VerifyError};
 
 /// Counts syncs down; the one that reaches zero fails, and those after it succeed, like those of Linux.
 struct FailNth {
@@ -87,6 +88,20 @@ async fn after_any_failed_sync_the_store_writes_no_more_but_reads() {
     }
     // The new folder's parent, the file, the folder; and an early sync where the file system knows no direct writes.
     assert!((3..=4).contains(&failures), "{failures} syncs");
+}
+
+#[tokio::test]
+async fn followers_hear_of_a_failed_write_from_the_one_who_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, left) = open(&folder, Errno::IO).await;
+    let mut stage = store.stage(&StageId::random(), Algorithm::Sha256).await.unwrap();
+    let following = stage.follow(None).await.unwrap();
+    left.store(1, Ordering::SeqCst);
+    // An early sync fails, which is noticed some steps later.
+    while stage.write(Bytes::from(vec![5; 1_000_000])).await.is_ok() {}
+    let heard = following.finished().now_or_never().expect("told before the writer was");
+    assert!(matches!(heard, Err(FollowError::Store(StoreError::Poisoned { .. }))), "{heard:?}");
+    drop(stage);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod chunks;
 mod conformance;
 mod crash;
+mod follow;
 mod full;
 
 use berth_blobs::{BlobStore, Stage, StageId, Stored, Verified};

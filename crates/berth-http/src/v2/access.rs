@@ -3,6 +3,7 @@
 //! The answer about a repository that the caller may not see is the same whether or not it exists.
 
 use berth_auth::Action;
+use berth_mirror::Entrance;
 use berth_oci::ErrorCode;
 use berth_registry::{Refusal, RegistryError};
 use http::header::WWW_AUTHENTICATE;
@@ -20,7 +21,8 @@ pub(super) fn explained(call: Call<'_>, error: ApiError) -> ApiError {
         Some(Refusal::Catalog) => Some("registry:catalog:*".to_owned()),
         _ => None,
     };
-    let Some(scope) = scope else { return error };
+    // A challenge there would get us the password of somebody at Docker Hub.
+    let Some(scope) = scope.filter(|_| call.entrance == Entrance::Main) else { return error };
     let why = if call.caller.has_bearer() {
         Why::InsufficientScope
     } else if call.caller.is_anonymous() {
@@ -44,6 +46,9 @@ fn words(action: Action) -> &'static str {
 
 /// The answer to `/v2/` without any token: the one place where clients look for the challenge.
 pub(super) fn required(call: Call<'_>) -> Result<(), ApiError> {
+    if call.entrance == Entrance::Mirror {
+        return Ok(());
+    }
     let authorizer = call.registry.authorizer();
     if authorizer.waits_for_setup() && !call.caller.is_folder_owner() {
         return Err(RegistryError::from(Refusal::NotSetUp).into());

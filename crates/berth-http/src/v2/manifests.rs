@@ -3,7 +3,7 @@
 use berth_oci::media_type::essence;
 use berth_oci::{ErrorCode, Reference, RepositoryName, Tag, TagError};
 use berth_registry::{
-    Body, BodyError, Delete, ManifestReceipt, Mode, Pull, Push, PutManifest, RegistryError, StoredManifest,
+    Body, BodyError, Delete, ManifestReceipt, Mode, Push, PutManifest, RegistryError, StoredManifest,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -30,17 +30,14 @@ pub(super) async fn get(
     name: &RepositoryName,
     reference: &Reference,
 ) -> Result<Answer, ApiError> {
-    let access = call.access::<Pull>(name).await?;
-    let manifest = if call.is_head() {
-        call.registry.stat_manifest(&access, reference).await?
-    } else {
-        call.registry.get_manifest(&access, reference).await?
-    };
+    let place = call.place(name).await?;
+    let (manifest, stale) = place.manifest(call, reference).await?;
     let identity = Identity::of(&manifest.digest);
     let freshness = if reference.digest().is_some() { IMMUTABLE } else { REVALIDATE };
     let answer =
         if identity.is_known(call.headers) { empty(StatusCode::NOT_MODIFIED) } else { content(manifest) };
-    Ok(identity.tell(answer).with(CACHE_CONTROL, freshness).with(CONTENT_SECURITY_POLICY, SANDBOX))
+    let answer = identity.tell(answer).with(CACHE_CONTROL, freshness).with(CONTENT_SECURITY_POLICY, SANDBOX);
+    Ok(place.tell(answer, stale))
 }
 
 fn content(manifest: StoredManifest) -> Answer {

@@ -2,7 +2,6 @@
 
 use berth_oci::media_type::OCI_INDEX;
 use berth_oci::{Descriptor, Digest, IndexBuilder, RepositoryName};
-use berth_registry::Pull;
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, LINK};
 
@@ -21,9 +20,13 @@ const MOST_ANNOTATIONS: usize = 2 << 20;
 pub(super) async fn get(call: Call<'_>, name: &RepositoryName, digest: &Digest) -> Result<Answer, ApiError> {
     let wanted = Wanted::read(call.query, MOST)?;
     let artifact_type = call.query.get("artifactType");
-    let access = call.access::<Pull>(name).await?;
+    let place = call.place(name).await?;
+    if let Some(index) = place.referrers(call, digest).await? {
+        let answer = full(StatusCode::OK, index).with(CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX));
+        return Ok(place.tell(answer, None));
+    }
     let listed = call.registry.list_referrers(
-        &access,
+        place.access(),
         digest,
         artifact_type.as_deref(),
         wanted.after.as_deref(),
@@ -42,10 +45,11 @@ pub(super) async fn get(call: Call<'_>, name: &RepositoryName, digest: &Digest) 
     });
     let index: IndexBuilder = page.items.into_iter().collect();
     let filter = artifact_type.map(|_| HeaderValue::from_static("artifactType"));
-    Ok(full(StatusCode::OK, index.finish())
+    let answer = full(StatusCode::OK, index.finish())
         .with(CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX))
         .with_some(OCI_FILTERS_APPLIED, filter)
-        .with_some(LINK, link))
+        .with_some(LINK, link);
+    Ok(place.tell(answer, None))
 }
 
 /// How many of the entries fit on a page, one at least if there is one.

@@ -1,7 +1,6 @@
 //! `/v2/<name>/tags/list`.
 
 use berth_oci::RepositoryName;
-use berth_registry::Pull;
 use http::StatusCode;
 use http::header::LINK;
 use serde::Serialize;
@@ -23,13 +22,16 @@ struct Tags<'a> {
 /// "Listing Tags", in byte order.
 pub(super) async fn get(call: Call<'_>, name: &RepositoryName) -> Result<Answer, ApiError> {
     let wanted = Wanted::read(call.query, MOST)?;
-    let access = call.access::<Pull>(name).await?;
-    let page = call.registry.list_tags(&access, wanted.after.as_deref(), wanted.limit).await?;
+    let place = call.place(name).await?;
+    let page = place.tags(call, wanted.after.as_deref(), wanted.limit).await?;
     let answer = json(StatusCode::OK, &Tags { name: name.as_str(), tags: &page.items });
     let last = page.items.last().filter(|_| page.more);
     let link = last.map(|last| {
         let path = format!("/v2/{name}/tags/list");
-        next_link(&path, &[("n", &wanted.limit.to_string()), ("last", last)])
+        let n = wanted.limit.to_string();
+        let mut parameters = vec![("n", n.as_str()), ("last", last)];
+        parameters.extend(place.ns().map(|ns| ("ns", ns)));
+        next_link(&path, &parameters)
     });
-    Ok(answer.with_some(LINK, link))
+    Ok(place.tell(answer.with_some(LINK, link), None))
 }

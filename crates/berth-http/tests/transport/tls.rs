@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_http::server::{ConnInfo, RequestBody, ResponseBody, Server, ServerConfig, TlsConfig};
-use futures_util::StreamExt;
+use berth_blobs::{BlobStore, StageId};
+use berth_http::server::{ConnInfo, PieceError, RequestBody, ResponseBody, Server, ServerConfig, TlsConfig};
+use berth_oci::{Algorithm, Digest};
+use futures_util::{StreamExt, TryStreamExt};
 use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -104,6 +106,42 @@ async fn a_file_shorter_than_promised_is_an_error_over_both_versions() {
         let mut send = client(server.address, &trusted, version).await;
         let response = send(get("/0/1000001")).await.expect("a header");
         assert!(response.into_body().collect().await.is_err(), "{version:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_blob_that_arrives_is_whole_or_cut_over_both_versions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let trusted = write_pair(folder.path());
+    let store = BlobStore::open(&folder.path().join("store")).await.expect("a store");
+    let content = bytes::Bytes::from(pattern(1_000_000, 4));
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        for is_right in [true, false] {
+            let mut stage = store.stage(&StageId::random(), Algorithm::Sha256).await.expect("a stage");
+            let following = stage.follow(Some(1_000_000)).await.expect("a file");
+            let handler = move |_: Request<RequestBody>, _: ConnInfo| {
+                let pieces = following.read(0..1_000_000).map_err(PieceError::from);
+                async move { Response::new(ResponseBody::stream(Some(1_000_000), pieces)) }
+            };
+            let server = start(tls_config(folder.path()), handler);
+            let mut send = client(server.address, &trusted, version).await;
+            let mut body = send(get("/")).await.expect("a header").into_body();
+            stage.write(content.clone()).await.expect("taken");
+            stage.show().await.expect("shown");
+            let mut received = Vec::new();
+            while received.len() < 999_999 {
+                let frame = body.frame().await.expect("not the end").expect("no error");
+                received.extend_from_slice(frame.data_ref().expect("no trailers"));
+            }
+            let named = if is_right { &content[..] } else { b"something else" };
+            assert_eq!(stage.verify(&Digest::sha256(named)).await.is_ok(), is_right);
+            match body.collect().await {
+                Ok(rest) if is_right => received.extend_from_slice(&rest.to_bytes()),
+                Err(_) if !is_right => received.push(content[999_999]),
+                other => panic!("{version:?}, right: {is_right}, {other:?}"),
+            }
+            assert!(received == content, "{version:?}, right: {is_right}");
+        }
     }
 }
 

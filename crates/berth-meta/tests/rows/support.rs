@@ -19,7 +19,7 @@ pub(crate) async fn open(test: &TestDb) -> Meta {
 
 pub(crate) fn by(who: &str) -> Change {
     let actor = Actor { id: format!("user:{who}"), name: who.to_owned(), address: None };
-    Change { actor, audited: true, at: NOW, makes_public: false }
+    Change { actor, audited: true, at: NOW, makes_public: false, upstream: None }
 }
 
 pub(crate) fn name(text: &str) -> RepositoryName {

@@ -74,7 +74,8 @@ async fn serve(effective: &Effective) -> Result<(), Failure> {
         exposure::warn(&addresses, has_accounts);
     }
     let operations = operations(&joined.registry);
-    let mut handler = joined.api(config).counted(operations.metrics());
+    let entrances = entrances(config, &addresses).await?;
+    let mut handler = joined.api(config, entrances.clone()).counted(operations.metrics());
     if let Some(page) = page::page(&joined, effective, operations.metrics())? {
         handler = handler.with_pages(page);
     }
@@ -82,13 +83,15 @@ async fn serve(effective: &Effective) -> Result<(), Failure> {
         Failure::other(error).hint("commands reach the server by control.sock in its data folder")
     })?;
     let server =
-        Server::bind(server_config(config, addresses), operations, handler.clone()).map_err(cannot_listen)?;
+        Server::bind(server_config(config, [addresses, entrances].concat()), operations, handler.clone())
+            .map_err(cannot_listen)?;
     let setup = if without == WithoutAccounts::Closed { invite(&joined.accounts).await? } else { None };
     let background = [
         tokio::spawn(joined.registry.clone().run_janitor()),
         tokio::spawn(joined.registry.clone().run_cleaning()),
         tokio::spawn(joined.registry.clone().run_uses()),
         tokio::spawn(joined.accounts.run_upkeep()),
+        tokio::spawn(joined.mirror.clone().run()),
         tokio::spawn(control.serve(handler)),
     ];
     let greeting = Greeting { config, address: server.local_addr(), folder: &folder, has_accounts, setup };
@@ -107,6 +110,12 @@ async fn serve(effective: &Effective) -> Result<(), Failure> {
     for task in background {
         // It was told to end; so its end is no news. The socket's file goes with it.
         let _ = task.await;
+    }
+    if let Err(error) = joined.mirror.write().await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "what was had from upstreams is not counted"
+        );
     }
     if let Err(error) = joined.registry.write_uses().await {
         tracing::warn!(error = &error as &dyn std::error::Error, "the last pulls are not counted");
@@ -149,6 +158,17 @@ async fn resolve(listen: &ListenAddress) -> Result<Vec<SocketAddr>, Failure> {
         addresses.truncate(1);
     }
     Ok(addresses)
+}
+
+/// The addresses where this server is taken for Docker Hub. They are no address of the registry itself.
+async fn entrances(config: &Config, addresses: &[SocketAddr]) -> Result<Vec<SocketAddr>, Failure> {
+    let Some(listen) = &config.mirror_listen.0 else { return Ok(Vec::new()) };
+    let entrances = resolve(listen).await?;
+    if entrances.iter().any(|entrance| addresses.contains(entrance)) {
+        return Err(Failure::usage(format!("mirror_listen and listen are both {listen}"))
+            .hint("they need two ports: what a bare name means is different on each"));
+    }
+    Ok(entrances)
 }
 
 fn server_config(config: &Config, listen: Vec<SocketAddr>) -> ServerConfig {

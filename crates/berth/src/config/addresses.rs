@@ -191,6 +191,39 @@ impl Value for RootPath {
     }
 }
 
+/// An address to listen on, or none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct MaybeListen(pub(crate) Option<ListenAddress>);
+
+impl Value for MaybeListen {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        if text.is_empty() {
+            self.0 = None;
+            return Ok(());
+        }
+        let mut address = ListenAddress::default();
+        address.read(text)?;
+        if address.port == 0 {
+            // Nobody could know it, and it is what tells this listener from the other.
+            return Err(Some("it needs a port of its own".to_owned()));
+        }
+        self.0 = Some(address);
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        self.0.as_ref().map_or_else(|| quoted(""), Value::literal)
+    }
+
+    fn expected(&self) -> String {
+        "HOST:PORT, or nothing".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "HOST:PORT"
+    }
+}
+
 /// Networks, with commas between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Networks(pub(crate) Vec<IpNet>);

@@ -73,6 +73,14 @@ impl Reader<'_> {
             (DeValue::Integer(number), Shape::Number | Shape::TextOrNumber) if number.radix() == 10 => {
                 Some(number.as_str().to_owned())
             }
+            (DeValue::String(text), Shape::List) => Some(text.to_string()),
+            (DeValue::Array(items), Shape::List) => {
+                let texts = items.iter().map(|item| match item.get_ref() {
+                    DeValue::String(text) => Some(text.as_ref()),
+                    _ => None,
+                });
+                texts.collect::<Option<Vec<_>>>().map(|texts| texts.join(", "))
+            }
             _ => None,
         };
         match text {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::addresses::{DatabaseUrl, ExternalUrl, ListenAddress, Networks, RootPath};
+use super::addresses::{DatabaseUrl, ExternalUrl, ListenAddress, MaybeListen, Networks, RootPath};
 use super::value::{LogFilter, Size};
-use super::words::Hidden;
+use super::words::{Hidden, Registries};
 
 /// Everything that can be configured. The meaning of each field is told in [`super::SETTINGS`].
 #[derive(Debug, Clone, Default)]
@@ -15,6 +15,9 @@ pub(crate) struct Config {
     pub(crate) external_url: ExternalUrl,
     pub(crate) trusted_proxies: Networks,
     pub(crate) data: PathBuf,
+    pub(crate) mirror: Registries,
+    pub(crate) mirror_listen: MaybeListen,
+    pub(crate) secret_key_file: Option<PathBuf>,
     pub(crate) drain: Duration,
     pub(crate) tls: Tls,
     pub(crate) log: Log,

@@ -47,6 +47,10 @@ impl Setting {
         match (self.slot)(&mut Config::default()).shape() {
             Shape::Switch | Shape::Number => text.to_owned(),
             Shape::Text | Shape::TextOrNumber => toml::Value::from(text).to_string(),
+            Shape::List => {
+                let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+                toml::Value::from(items.collect::<Vec<_>>()).to_string()
+            }
         }
     }
 
@@ -123,6 +127,36 @@ pub(crate) const SETTINGS: &[Setting] = &[
                   moved to another place or machine while no server uses it.",
         common: true,
         slot: |config| &mut config.data,
+    },
+    Setting {
+        key: "mirror",
+        default: "",
+        example: "docker.io, quay.io",
+        summary: "Public registries whose images are had through this server.",
+        details: "Known by name are docker.io, quay.io, ghcr.io, gcr.io, registry.k8s.io, mcr.microsoft.com and \
+                  public.ecr.aws. Others, and what is to be set of them, are added with `berth mirror add`.",
+        common: true,
+        slot: |config| &mut config.mirror,
+    },
+    Setting {
+        key: "mirror_listen",
+        default: "",
+        example: "0.0.0.0:5001",
+        summary: "Address for clients that take this server for Docker Hub (Docker's `registry-mirrors`).",
+        details: "Bare names are images of Docker Hub there. Everybody who can reach it may pull what is public of the \
+                  mirrored registries, and nothing else: nobody is asked for a password, since clients would send the \
+                  one that they have for Docker Hub.",
+        common: false,
+        slot: |config| &mut config.mirror_listen,
+    },
+    Setting {
+        key: "secret_key_file",
+        default: "",
+        example: "/etc/berth/secret.key",
+        summary: "File with the key that seals the passwords of upstreams; `secret.key` in the data folder when empty.",
+        details: "32 random bytes, made if the file is missing. Servers that share a database need the same one.",
+        common: false,
+        slot: |config| &mut config.secret_key_file,
     },
     Setting {
         key: "drain",

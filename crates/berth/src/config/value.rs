@@ -36,6 +36,8 @@ pub(crate) enum Shape {
     Number,
     /// A string with a unit, or an integer without.
     TextOrNumber,
+    /// A list of strings, or one string with commas.
+    List,
 }
 
 pub(super) fn quoted(text: &str) -> String {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::value::{Hint, Value, quoted};
+use berth_mirror::KNOWN;
+
+use super::value::{Hint, Shape, Value, quoted};
 
 impl Value for String {
     fn read(&mut self, text: &str) -> Result<(), Hint> {
@@ -20,6 +22,40 @@ impl Value for String {
 
     fn placeholder(&self) -> &'static str {
         "TEXT"
+    }
+}
+
+/// Names of known registries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Registries(pub(crate) Vec<String>);
+
+impl Value for Registries {
+    fn read(&mut self, text: &str) -> Result<(), Hint> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let known = |name: &str| {
+            let unknown = || {
+                Some(format!("`{name}` is not known by name; add it with `berth mirror add {name} --url …`"))
+            };
+            KNOWN.iter().any(|known| known.name == name).then(|| name.to_owned()).ok_or_else(unknown)
+        };
+        self.0 = names.map(known).collect::<Result<_, Hint>>()?;
+        Ok(())
+    }
+
+    fn literal(&self) -> String {
+        toml::Value::from(self.0.clone()).to_string()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::List
+    }
+
+    fn expected(&self) -> String {
+        "names of known registries such as [\"docker.io\", \"quay.io\"], or nothing".to_owned()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "NAMES"
     }
 }
 
@@ -61,7 +97,17 @@ impl Value for Hidden {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hidden, Value};
+    use super::{Hidden, Registries, Value};
+
+    #[test]
+    fn registries_are_known_ones() {
+        let mut names = Registries::default();
+        names.read("docker.io,quay.io").unwrap();
+        assert_eq!(names.literal(), "[\"docker.io\", \"quay.io\"]");
+        names.read("").unwrap();
+        assert_eq!(names.literal(), "[]");
+        assert!(names.read("docker.io, corp.example").unwrap_err().unwrap().contains("`corp.example`"));
+    }
 
     #[test]
     fn a_secret_is_shown_nowhere() {

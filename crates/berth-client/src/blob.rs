@@ -1,0 +1,170 @@
+//! Blobs: look, and read as a stream that goes on after a cut.
+
+use berth_egress::{EgressError, Incoming};
+use berth_oci::Digest;
+use bytes::{Buf, Bytes};
+use futures_util::StreamExt;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use crate::client::Question;
+use crate::health::Asked;
+use crate::{Client, ClientError, Patience};
+
+/// Cuts in a row, without a byte in between, after which a download is given up.
+const CUTS: u32 = 4;
+
+/// A blob on its way. Its bytes are as they come: whoever reads them checks the digest.
+///
+/// After a cut the rest is asked for (`Range`), from where it stopped.
+pub struct Download {
+    client: Client,
+    repository: String,
+    digest: Digest,
+    body: Option<Incoming>,
+    /// The whole length, if the registry told it.
+    size: Option<u64>,
+    /// Bytes that were given.
+    at: u64,
+    /// Bytes of the body that were given before.
+    skip: u64,
+    cuts: u32,
+}
+
+impl Client {
+    /// Looks whether the registry has a blob; tells its length if the registry does.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`].
+    pub async fn head_blob(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        patience: Patience,
+    ) -> Result<Option<u64>, ClientError> {
+        let response = self.blob(Method::HEAD, repository, digest, 0, patience).await?;
+        Ok(length(&response))
+    }
+
+    /// Begins to read a blob.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`].
+    pub async fn get_blob(&self, repository: &str, digest: &Digest) -> Result<Download, ClientError> {
+        let response = self.blob(Method::GET, repository, digest, 0, Patience::Long).await?;
+        Ok(Download {
+            client: self.clone(),
+            repository: repository.to_owned(),
+            digest: digest.clone(),
+            size: length(&response),
+            body: Some(response.into_body()),
+            at: 0,
+            skip: 0,
+            cuts: 0,
+        })
+    }
+
+    async fn blob(
+        &self,
+        method: Method,
+        repository: &str,
+        digest: &Digest,
+        from: u64,
+        patience: Patience,
+    ) -> Result<Response<Incoming>, ClientError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if from > 0 {
+            headers
+                .insert(RANGE, HeaderValue::try_from(format!("bytes={from}-")).map_err(http::Error::from)?);
+        }
+        let path = format!("{repository}/blobs/{digest}");
+        let question = Question { method, path: &path, headers, repository, asked: Asked::Blob };
+        let response = self.ask(&question, patience).await?;
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| encoding.as_bytes() != b"identity") {
+            return Err(ClientError::Useless { what: "the blob was packed on the way (Content-Encoding)" });
+        }
+        Ok(response)
+    }
+}
+
+impl Download {
+    /// The whole length in bytes, if the registry told it.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// The next bytes; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the rest cannot be had; then the download is over.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            let Some(body) = &mut self.body else {
+                self.go_on().await?;
+                continue;
+            };
+            match body.next().await {
+                Some(Ok(mut bytes)) => {
+                    let passed = self.skip.min(bytes.len() as u64);
+                    self.skip -= passed;
+                    bytes.advance(usize::try_from(passed).unwrap_or(bytes.len()));
+                    if bytes.is_empty() {
+                        continue;
+                    }
+                    self.at += bytes.len() as u64;
+                    self.cuts = 0;
+                    return Ok(Some(bytes));
+                }
+                None => return Ok(None),
+                Some(Err(error)) => self.cut(error)?,
+            }
+        }
+    }
+
+    fn cut(&mut self, error: EgressError) -> Result<(), ClientError> {
+        self.body = None;
+        self.cuts += 1;
+        let error = ClientError::from(error);
+        if self.cuts >= CUTS || !error.is_passing() {
+            return Err(error);
+        }
+        tracing::info!(
+            registry = %self.client.origin(), digest = %self.digest, at = self.at,
+            error = &error as &dyn std::error::Error, "a download was cut, and goes on"
+        );
+        Ok(())
+    }
+
+    /// Asks for the rest.
+    async fn go_on(&mut self) -> Result<(), ClientError> {
+        let (client, digest) = (self.client.clone(), self.digest.clone());
+        let asked = client.blob(Method::GET, &self.repository, &digest, self.at, Patience::Long).await;
+        let response = asked?;
+        let starts_at = match response.status() {
+            StatusCode::PARTIAL_CONTENT => range_start(response.headers()),
+            _ => Some(0),
+        };
+        // Who knows no ranges begins anew; what came already is passed over.
+        self.skip = match starts_at {
+            Some(start) if start == self.at => 0,
+            Some(0) => self.at,
+            _ => {
+                return Err(ClientError::Useless { what: "it answers with another part than was asked for" });
+            }
+        };
+        self.body = Some(response.into_body());
+        Ok(())
+    }
+}
+
+fn length(response: &Response<Incoming>) -> Option<u64> {
+    response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// `Content-Range: bytes 7-9/10`.
+fn range_start(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    text.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}

@@ -1,0 +1,118 @@
+//! Why a registry gave nothing.
+
+use std::time::Duration;
+
+use berth_egress::{EgressError, OriginError};
+use http::StatusCode;
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// Nothing came back, or not all of it.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+    /// It is left alone for now: it was away just before, or asked for it.
+    #[error("it was away or asked to wait, and is asked again in {} s", .left.as_secs().max(1))]
+    Resting {
+        /// How long yet.
+        left: Duration,
+    },
+    /// It has no such thing.
+    #[error("it has no such image or blob")]
+    NotFound,
+    /// It wants to know who asks, and what it was told will not do.
+    #[error("it refuses the credentials, or wants some{}", said(.message))]
+    Unauthorized {
+        /// What it said.
+        message: Option<String>,
+    },
+    /// It knows who asks, and does not let him.
+    #[error("it does not allow this{}", said(.message))]
+    Denied {
+        /// What it said.
+        message: Option<String>,
+    },
+    /// It wants to be asked less.
+    #[error("it says that there were too many requests (429)")]
+    TooMany {
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// It is in trouble.
+    #[error("it is in trouble and answers with status {}", .status.as_u16())]
+    Server {
+        /// Its status.
+        status: StatusCode,
+    },
+    /// It answers something that belongs to no registry.
+    #[error("it answers with status {}, which no registry does here; see whether it is one", .status.as_u16())]
+    Unexpected {
+        /// Its status.
+        status: StatusCode,
+    },
+    /// Its answer is not what was asked for.
+    #[error("its answer is of no use: {what}")]
+    Useless {
+        /// Why.
+        what: &'static str,
+    },
+    /// It wants the password to be sent elsewhere.
+    #[error(
+        "it wants the password to be sent to {host}, which nobody named; if that is right, name that host as its host for tokens (--auth-host)"
+    )]
+    ForeignRealm {
+        /// Where.
+        host: String,
+    },
+    /// It wants the password to be sent without TLS, though it is itself reached by TLS.
+    #[error("it wants its password or its answer to go over plain http to {host}, which is never done")]
+    Downgrade {
+        /// Where.
+        host: String,
+    },
+    /// It sends from one place to the next without end.
+    #[error("it redirects more than {} times", crate::client::REDIRECTS)]
+    Redirects,
+    /// What it points to is no address.
+    #[error("it points to an address that is none: {0}")]
+    Pointer(#[from] OriginError),
+}
+
+fn said(message: &Option<String>) -> String {
+    message.as_ref().map(|message| format!(" (it says: {message})")).unwrap_or_default()
+}
+
+impl ClientError {
+    /// Whether the registry is away, busy or broken: an older answer is better than this one.
+    pub fn is_away(&self) -> bool {
+        match self {
+            ClientError::Egress(error) => !matches!(error, EgressError::Request(_) | EgressError::Origin(_)),
+            ClientError::Resting { .. } | ClientError::TooMany { .. } | ClientError::Server { .. } => true,
+            ClientError::Useless { .. } | ClientError::Unexpected { .. } | ClientError::Redirects => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the same question may have an answer in a moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            ClientError::Egress(error) => error.is_passing(),
+            ClientError::TooMany { .. } | ClientError::Server { .. } => true,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            ClientError::TooMany { retry_after } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl From<http::Error> for ClientError {
+    fn from(error: http::Error) -> ClientError {
+        EgressError::from(error).into()
+    }
+}

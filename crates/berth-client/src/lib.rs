@@ -1,0 +1,37 @@
+//! A client of the distribution API: typed questions to one registry, with everything between them and the wire.
+//!
+//! [`Client`] finds out by itself how to sign in (none, Basic, Bearer), keeps tokens, tries again what may pass, rests
+//! when the registry says so or is away, and follows redirects to storage without taking credentials along. Bytes of
+//! blobs are a stream that goes on by itself after a cut; whoever reads it checks the digest while reading.
+//!
+//! Credentials belong to one origin. They are sent to that origin, and to hosts for tokens that the operator named:
+//! never to where the registry merely points.
+
+mod auth;
+mod blob;
+mod challenge;
+mod client;
+mod credentials;
+mod error;
+mod fault;
+mod health;
+mod manifest;
+mod rate;
+mod retry;
+mod tags;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use berth_egress::{EgressError, Forbidden, Limits, Link, Origin, OriginError, Reach, RootsError};
+pub use blob::Download;
+pub use challenge::Challenge;
+pub use client::{Client, ClientOptions};
+pub use credentials::{Credentials, Secret};
+pub use error::ClientError;
+pub use health::Health;
+pub use manifest::{FetchedManifest, ManifestHead};
+pub use rate::RateLimit;
+pub use retry::Patience;
+pub use tags::TagPage;

@@ -1,0 +1,50 @@
+//! Lists of tags.
+
+use berth_egress::whole;
+use http::header::LINK;
+use http::{HeaderMap, Method};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use crate::client::Question;
+use crate::health::Asked;
+use crate::{Client, ClientError, Patience};
+
+/// Bytes of one page.
+const LONGEST: usize = 8 << 20;
+
+/// A part of the tags of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagPage {
+    /// Their names.
+    pub tags: Vec<String>,
+    /// Whether there are more behind them.
+    pub more: bool,
+}
+
+#[derive(Deserialize)]
+struct List {
+    tags: Option<Vec<String>>,
+}
+
+impl Client {
+    /// Lists at most `n` tags that come after `last`, in the registry's own order.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn tags(&self, repository: &str, n: usize, last: &str) -> Result<TagPage, ClientError> {
+        let mut path = format!("{repository}/tags/list?n={n}");
+        if !last.is_empty() {
+            path.push_str(&format!("&last={}", utf8_percent_encode(last, NON_ALPHANUMERIC)));
+        }
+        let headers = HeaderMap::new();
+        let question =
+            Question { method: Method::GET, path: &path, headers, repository, asked: Asked::Manifest };
+        let response = self.ask(&question, Patience::Short).await?;
+        let more = response.headers().contains_key(LINK);
+        let body = whole(response.into_body(), LONGEST).await?;
+        let list: List = serde_json::from_slice(&body)
+            .map_err(|_| ClientError::Useless { what: "its list of tags is none" })?;
+        Ok(TagPage { tags: list.tags.unwrap_or_default(), more })
+    }
+}

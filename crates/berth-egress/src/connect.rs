@@ -1,0 +1,165 @@
+//! Connections: looked up, judged by every address, connected, and secured.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper::rt;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::{EgressError, Reach};
+
+/// Time for one address to answer.
+const PER_ADDRESS: Duration = Duration::from_secs(2);
+/// Time for the look-up, and for the handshake.
+const PER_STEP: Duration = Duration::from_secs(10);
+/// Addresses of one name that are tried.
+const ADDRESSES: usize = 6;
+
+/// Connects for one destination.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) reach: Reach,
+    /// Hosts on a private network, if the reach is private; every other host has to be public.
+    pub(crate) private: Arc<[String]>,
+}
+
+impl Connector {
+    async fn connect(self, uri: Uri) -> Result<Wire, EgressError> {
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let secure = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let stream = self.reach(&host, port).await?;
+        if !secure {
+            return Ok(Wire::Plain(TokioIo::new(stream)));
+        }
+        let failed = |source| EgressError::Tls { host: host.clone(), source };
+        let name = ServerName::try_from(host.clone()).map_err(|error| failed(io::Error::other(error)))?;
+        let shake = TlsConnector::from(self.tls.clone()).connect(name, stream);
+        let stream = timeout(PER_STEP, shake).await.map_err(|_| EgressError::TooSlow(PER_STEP))?;
+        Ok(Wire::Tls(Box::new(TokioIo::new(stream.map_err(failed)?))))
+    }
+
+    /// Connects to the first address that answers. The name is looked up once, and if any of its addresses is forbidden
+    /// none is used: such a name means harm or a mistake.
+    async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, EgressError> {
+        let unknown = |source| EgressError::Name { host: host.to_owned(), source };
+        let looked_up = timeout(PER_STEP, tokio::net::lookup_host((host, port))).await;
+        let looked_up = looked_up.map_err(|_| EgressError::TooSlow(PER_STEP))?.map_err(unknown)?;
+        let addresses: Vec<SocketAddr> = looked_up.collect();
+        for address in &addresses {
+            let allowed = self.reach_of(host).allows(address.ip());
+            allowed.map_err(|what| EgressError::Address { host: host.to_owned(), what })?;
+        }
+        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses.into_iter().take(ADDRESSES) {
+            match timeout(PER_ADDRESS, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    stream.set_nodelay(true).map_err(unknown)?;
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => failure = error,
+                Err(_) => failure = io::Error::new(io::ErrorKind::TimedOut, "no answer within two seconds"),
+            }
+        }
+        Err(EgressError::Connect { host: host.to_owned(), source: failure })
+    }
+
+    fn reach_of(&self, host: &str) -> Reach {
+        let known = self.private.iter().any(|private| private.eq_ignore_ascii_case(host));
+        if known { self.reach } else { Reach::Public }
+    }
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = Wire;
+    type Error = EgressError;
+    type Future = Pin<Box<dyn Future<Output = Result<Wire, EgressError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), EgressError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(self.clone().connect(uri))
+    }
+}
+
+/// A connection.
+pub(crate) enum Wire {
+    Plain(TokioIo<TcpStream>),
+    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
+}
+
+impl Connection for Wire {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl rt::Read for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Wire::Plain(stream) => Pin::new(stream).poll_read(cx, into),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, into),
+        }
+    }
+}
+
+impl rt::Write for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Wire::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Wire::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Wire::Plain(stream) => stream.is_write_vectored(),
+            Wire::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),
+        }
+    }
+}

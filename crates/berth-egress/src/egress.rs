@@ -1,0 +1,132 @@
+//! The client: one request, one answer, on a pool of connections to one destination.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout;
+
+use crate::connect::Connector;
+use crate::{EgressError, Incoming, Link, Reach, RootsError, roots};
+
+/// A body on its way out.
+pub type Outgoing = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
+
+/// No body.
+pub fn empty() -> Outgoing {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A form, with the header that says so.
+pub fn form(text: String) -> (Outgoing, HeaderMap) {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    (Full::from(text).map_err(|never| match never {}).boxed_unsync(), headers)
+}
+
+/// How long is waited.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From the request to the head of the answer.
+    pub head: Duration,
+    /// Between two pieces of a body.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { head: Duration::from_secs(30), idle: Duration::from_secs(30) }
+    }
+}
+
+/// What a destination is like.
+#[derive(Debug, Clone, Default)]
+pub struct EgressOptions {
+    /// How far it may be.
+    pub reach: Reach,
+    /// The hosts that the reach is meant for. Others, where it sends us, have to be public.
+    pub hosts: Vec<String>,
+    /// Certificates of its own authority, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Whether any certificate will do.
+    pub unverified: bool,
+    /// How long is waited.
+    pub limits: Limits,
+}
+
+/// The way to one destination. Clones share its connections.
+#[derive(Clone)]
+pub struct Egress {
+    client: legacy::Client<Connector, Outgoing>,
+    limits: Limits,
+}
+
+impl Egress {
+    /// The way to a destination. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`RootsError`] if its certificates cannot be used.
+    pub fn new(options: &EgressOptions) -> Result<Egress, RootsError> {
+        let own = options.ca_file.as_deref().map(roots::file).transpose()?.unwrap_or_default();
+        if options.ca_file.is_some() && own.is_empty() {
+            return Err(RootsError::Damaged);
+        }
+        let connector = Connector {
+            tls: Arc::new(roots::config(&own, options.unverified)?),
+            reach: options.reach,
+            private: options.hosts.clone().into(),
+        };
+        let client = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(8)
+            .http1_max_buf_size(512 * 1024)
+            .set_host(false)
+            .build(connector);
+        Ok(Egress { client, limits: options.limits })
+    }
+
+    /// Sends one request and waits for the head of its answer, whatever its status. Redirects are answers like others.
+    ///
+    /// # Errors
+    /// [`EgressError`].
+    pub async fn send(
+        &self,
+        method: Method,
+        link: &Link,
+        headers: HeaderMap,
+        body: Outgoing,
+    ) -> Result<Response<Incoming>, EgressError> {
+        let mut request = Request::builder().method(method).uri(link.uri()?).body(body)?;
+        *request.headers_mut() = headers;
+        let host = HeaderValue::try_from(link.origin().authority()).map_err(http::Error::from)?;
+        request.headers_mut().insert(HOST, host);
+        request.headers_mut().entry(USER_AGENT).or_insert(HeaderValue::from_static("berth"));
+        let limit = self.limits.head;
+        let sent = timeout(limit, self.client.request(request)).await;
+        let response = sent.map_err(|_| EgressError::TooSlow(limit))?.map_err(cause)?;
+        let idle = self.limits.idle;
+        Ok(response.map(|body| Incoming::new(body, idle)))
+    }
+}
+
+/// The error of the connector, if it was that.
+fn cause(error: legacy::Error) -> EgressError {
+    let told = |error: Box<dyn Error + Send + Sync>| EgressError::Broken(error);
+    if !error.is_connect() {
+        return told(error.into());
+    }
+    // The library lends the source of an error and gives it to nobody, so what it says is built again.
+    match error.source().and_then(|source| source.downcast_ref::<EgressError>()) {
+        Some(source) => source.again(),
+        None => told(error.into()),
+    }
+}

@@ -1,0 +1,98 @@
+//! Why nothing came back.
+
+use std::io;
+use std::time::Duration;
+
+use crate::{Forbidden, OriginError};
+
+/// Why a request had no answer, or not a whole one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EgressError {
+    /// The name could not be looked up.
+    #[error("the name {host} cannot be looked up; see whether it is right, and the DNS works")]
+    Name {
+        /// The name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The address is one that must not be connected to.
+    #[error("{host} is {what}; if the server is meant to be on a private network, say so (--private)")]
+    Address {
+        /// The host that has it.
+        host: String,
+        /// What it is.
+        what: Forbidden,
+    },
+    /// Nobody answered there.
+    #[error("no connection to {host}; see whether the server runs and can be reached from here")]
+    Connect {
+        /// The host.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its certificate is not believed, or it speaks no TLS.
+    #[error(
+        "no secure connection to {host}: {source}; see whether it is the right server, and name its authority's certificate if it has an own"
+    )]
+    Tls {
+        /// The host.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It speaks something else, or stopped in the middle.
+    #[error("the connection broke")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It took too long.
+    #[error("nothing came for {} s", .0.as_secs())]
+    TooSlow(Duration),
+    /// More came than is wanted.
+    #[error("the answer is longer than {limit} bytes")]
+    TooLong {
+        /// Bytes that are taken at most.
+        limit: usize,
+    },
+    /// The request cannot be written.
+    #[error("the request cannot be written; look for odd characters in the options")]
+    Request(#[from] http::Error),
+    /// The address is none.
+    #[error("the address cannot be used")]
+    Origin(#[from] OriginError),
+}
+
+impl EgressError {
+    /// Whether it may help to try again, with the same request: nothing says that the server does not want it.
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            EgressError::Name { .. }
+                | EgressError::Connect { .. }
+                | EgressError::Broken(_)
+                | EgressError::TooSlow(_)
+        )
+    }
+
+    /// The same once more, for who only has it lent: what has a source keeps its text.
+    pub(crate) fn again(&self) -> EgressError {
+        let copy = |source: &io::Error| io::Error::new(source.kind(), source.to_string());
+        match self {
+            EgressError::Name { host, source } => {
+                EgressError::Name { host: host.clone(), source: copy(source) }
+            }
+            EgressError::Address { host, what } => EgressError::Address { host: host.clone(), what: *what },
+            EgressError::Connect { host, source } => {
+                EgressError::Connect { host: host.clone(), source: copy(source) }
+            }
+            EgressError::Tls { host, source } => {
+                EgressError::Tls { host: host.clone(), source: copy(source) }
+            }
+            EgressError::TooSlow(limit) => EgressError::TooSlow(*limit),
+            EgressError::TooLong { limit } => EgressError::TooLong { limit: *limit },
+            EgressError::Origin(error) => EgressError::Origin(*error),
+            other => EgressError::Broken(other.to_string().into()),
+        }
+    }
+}

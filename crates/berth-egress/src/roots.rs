@@ -1,0 +1,103 @@
+//! The certificates by which servers are judged.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+/// Why there are no certificates to judge a server by.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RootsError {
+    /// The file cannot be read.
+    #[error(
+        "the ca file {path} cannot be read; it holds certificates in PEM, for who runs this program to read"
+    )]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// It holds no certificate, or one that cannot be read.
+    #[error("the ca certificates have to be in PEM, at least one, and none that is damaged")]
+    Damaged,
+    /// The TLS library refuses its settings.
+    #[error("TLS cannot be set up; this is a fault of the program, please report it")]
+    Setup(#[from] rustls::Error),
+}
+
+/// Reads certificates of a file.
+///
+/// # Errors
+/// [`RootsError::File`].
+pub(crate) fn file(path: &Path) -> Result<Vec<CertificateDer<'static>>, RootsError> {
+    let unread = |source| RootsError::File { path: path.to_owned(), source };
+    CertificateDer::pem_file_iter(path).map_err(unread)?.collect::<Result<_, _>>().map_err(unread)
+}
+
+/// How TLS is spoken: with the system's certificates and `own`, or without judging at all.
+pub(crate) fn config(own: &[CertificateDer<'static>], unverified: bool) -> Result<ClientConfig, RootsError> {
+    let mut roots = RootCertStore::empty();
+    // A certificate of the system that cannot be read is one that is not believed; the others are of use. None at all
+    // shows when somebody connects, which is better than a server that does not start.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for certificate in own {
+        roots.add(certificate.clone()).map_err(|_| RootsError::Damaged)?;
+    }
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let mut config = if unverified {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified)).with_no_client_auth()
+    } else {
+        builder.with_root_certificates(roots).with_no_client_auth()
+    };
+    // Several connections carry more than the one window that HTTP/2 shares among its streams.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Believes everybody: what an operator asks for who names a server with a certificate that nobody signed.
+#[derive(Debug)]
+struct Unverified;
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
