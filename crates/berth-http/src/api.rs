@@ -237,7 +237,10 @@ impl Api {
                 answer
             }
             path if path.starts_with("/api/v1/") => match &self.accounts {
-                Some(accounts) => manage::answer(&self.registry, accounts, caller, origin, head, body).await,
+                Some(accounts) => {
+                    let mirror = self.mirror.as_ref().map(|mirroring| &mirroring.mirror);
+                    manage::answer(&self.registry, accounts, mirror, caller, origin, head, body).await
+                }
                 None => manage::not_found(head),
             },
             path if path.starts_with("/api/") => manage::not_found(head),

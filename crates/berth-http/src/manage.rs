@@ -20,6 +20,10 @@ mod copies;
 mod grants;
 mod images;
 mod me;
+mod mirror_settings;
+mod mirror_status;
+mod mirrors;
+mod prefetches;
 mod quotas;
 mod repositories;
 mod rules;
@@ -34,6 +38,7 @@ use std::pin::Pin;
 use std::sync::LazyLock;
 
 use berth_auth::Accounts;
+use berth_mirror::Mirror;
 use berth_oci::ErrorCode;
 use berth_registry::{Body, BodyError, Caller, Registry};
 use bytes::Bytes;
@@ -86,6 +91,11 @@ static PARTS: LazyLock<Vec<Part>> = LazyLock::new(|| {
         ("Rules", "Which tags follow others, never change, or end by themselves.", rules::operations()),
         ("Usage", "Who uses how many bytes.", usage::operations()),
         ("Quotas", "Who may use how many bytes.", quotas::operations()),
+        (
+            "Mirrors",
+            "Registries whose images are kept here once somebody asked for them.",
+            mirrors::operations().into_iter().chain(prefetches::operations()).collect(),
+        ),
         ("Cleaning", "Space that is freed in the background.", cleaning::operations()),
         ("Me", "Who the caller is.", me::operations()),
         ("Users", "People.", users::operations()),
@@ -113,6 +123,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
 pub(crate) async fn answer(
     registry: &Registry,
     accounts: &Accounts,
+    mirror: Option<&Mirror>,
     caller: &Caller,
     origin: &Origin,
     head: &Parts,
@@ -128,7 +139,8 @@ pub(crate) async fn answer(
                 Route::Operation(operation, captures) => {
                     let query = head.uri.query().unwrap_or_default();
                     let captures = &captures;
-                    let call = Call { registry, accounts, caller, origin, head, operation, captures, query };
+                    let call =
+                        Call { registry, accounts, mirror, caller, origin, head, operation, captures, query };
                     precondition::answer(call, path, Box::pin(body)).await
                 }
             }

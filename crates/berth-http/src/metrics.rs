@@ -1,5 +1,7 @@
 //! The metrics of the server, in the text format of Prometheus.
 
+mod mirrored;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,6 +18,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::server::RouteKind;
+
+pub use mirrored::Mirrored;
 
 /// All metrics of a process; a cheap handle.
 ///

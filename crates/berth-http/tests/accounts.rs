@@ -4,6 +4,8 @@
 mod conformance;
 #[path = "accounts/town.rs"]
 mod town;
+#[path = "accounts/upstream.rs"]
+mod upstream;
 
 #[path = "accounts/challenges.rs"]
 mod challenges;
@@ -17,6 +19,8 @@ mod life;
 mod management;
 #[path = "accounts/matrix.rs"]
 mod matrix;
+#[path = "accounts/mirrors.rs"]
+mod mirrors;
 #[path = "accounts/openapi.rs"]
 mod openapi;
 #[path = "accounts/outline.rs"]

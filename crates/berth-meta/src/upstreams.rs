@@ -102,7 +102,7 @@ impl Meta {
             .await
     }
 
-    /// Forgets an upstream; its images stay until they are deleted. Tells whether there was one.
+    /// Forgets an upstream and what is pinned of it; its images stay until they are deleted. Tells whether there was one.
     ///
     /// # Errors
     /// [`MetaError::Db`].
@@ -113,6 +113,9 @@ impl Meta {
                 let (name, change) = (name.clone(), change.clone());
                 Box::pin(async move {
                     let n = tx.execute("DELETE FROM upstreams WHERE name = ?1", params![&name]).await?;
+                    let (first, end) = (format!("{name}/"), format!("{name}0"));
+                    let sql = "DELETE FROM pins WHERE repository > ?1 AND repository < ?2";
+                    tx.execute(sql, params![&first, &end]).await?;
                     if n > 0 {
                         change.tell_anywhere(&mut tx, "upstream.remove", &name, "").await?;
                     }

@@ -86,6 +86,20 @@ impl MirrorError {
         }
     }
 
+    /// Whether an older answer is better than this one: the upstream could not say what it has.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, MirrorError::Away { .. } | MirrorError::Busy { .. } | MirrorError::Wrong { .. })
+    }
+
+    /// What happened, without what it means for who asked.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            MirrorError::Away { why, .. } | MirrorError::Refused { why, .. } => why.clone(),
+            MirrorError::Busy { upstream, .. } => format!("{upstream} allows no more requests for now"),
+            error => error.to_string(),
+        }
+    }
+
     /// The protocol code, which also decides the status.
     pub fn code(&self) -> ErrorCode {
         match self {

@@ -27,6 +27,7 @@ mod status;
 mod traffic;
 mod upstream;
 
+pub use berth_client::{Health, RateLimit, Secret};
 pub use blobs::MirroredBlob;
 pub use direct::DirectStream;
 pub use error::MirrorError;
@@ -39,5 +40,5 @@ pub use prefetch::Prefetched;
 pub use rehearsal::{Rehearsal, WouldFail};
 pub use seal::{SealError, Sealer};
 pub use settings::{Settings, SettingsError};
-pub use status::{Status, Trouble};
+pub use status::{State, Status, Trouble};
 pub use traffic::Had;

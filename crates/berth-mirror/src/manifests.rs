@@ -137,16 +137,18 @@ impl Question {
             None => self.head(Patience::Long).await,
             Some(_) => self.head(Patience::Short).await,
         };
-        let head = match (asked, stored) {
+        let (answer, stored) = match (asked, stored) {
             (Ok(head), Some(stored)) if head.digest.as_ref() == Some(&stored.digest) => {
                 self.mirror.shared().freshness.note(&self.filling, tag);
                 return Ok(self.had_here(stored));
             }
-            (Ok(head), _) => head,
-            (Err(error), Some(stored)) if error.is_away() => return self.stale(tag, stored, &error).await,
-            (Err(error), _) => self.settled(tag, Err(error)).await?,
+            (Ok(head), stored) => (self.moved(tag, &head).await, stored),
+            (Err(error), stored) => (self.settled(tag, Err(error)).await, stored),
         };
-        self.moved(tag, &head).await
+        match (answer, stored) {
+            (Err(error), Some(stored)) if error.is_passing() => self.stale(tag, stored, error).await,
+            (answer, _) => answer,
+        }
     }
 
     /// The tag names something that it did not name here.
@@ -177,15 +179,15 @@ impl Question {
         &self,
         tag: &Tag,
         stored: StoredManifest,
-        error: &ClientError,
+        error: MirrorError,
     ) -> Result<MirroredManifest, MirrorError> {
         let now = Timestamp::now();
         let checked_at = self.checked_at(tag).await?.unwrap_or(now);
         let age = Duration::from_micros(now.0.saturating_sub(checked_at.0).unsigned_abs());
         if age > self.upstream.settings.stale() {
-            return Err(self.error(error));
+            return Err(error);
         }
-        let why = chain(error);
+        let why = error.why();
         tracing::warn!(upstream = %self.upstream.name, image = %self.image(), age_s = age.as_secs(), why, "served as it was last known");
         Ok(MirroredManifest { stale: Some((age, why)), ..self.had_here(stored) })
     }

@@ -9,6 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::flights::Flights;
 use crate::freshness::{Freshness, Turns};
+use crate::traffic::Counters;
 use crate::upstream::{Plan, Upstream};
 use crate::{MirrorError, Sealer, Settings};
 
@@ -126,7 +127,10 @@ impl Mirror {
             .into_iter()
             .map(|(name, (settings, sealed, is_configured))| match same(&name) {
                 Some(old) if old.settings == settings && old.sealed == sealed => old,
-                _ => Arc::new(self.build(&name, settings, sealed, is_configured)),
+                old => {
+                    let counters = old.map(|old| Arc::clone(&old.counters)).unwrap_or_default();
+                    Arc::new(self.build(&name, settings, sealed, is_configured, counters))
+                }
             })
             .collect();
         let names = upstreams.iter().map(|upstream| UpstreamName {
@@ -144,6 +148,7 @@ impl Mirror {
         settings: Settings,
         sealed: Option<Vec<u8>>,
         is_configured: bool,
+        counters: Arc<Counters>,
     ) -> Upstream {
         let purpose = purpose(name, &settings);
         let opened = sealed.as_ref().map(|sealed| self.0.sealer.open_secret(sealed, &purpose)).transpose();
@@ -152,8 +157,15 @@ impl Mirror {
             Err(error) => (None, Some(error)),
         };
         let via = self.0.via.clone();
-        let upstream =
-            Upstream::new(Plan { name: name.into(), settings, sealed, password, is_configured, via });
+        let upstream = Upstream::new(Plan {
+            name: name.into(),
+            settings,
+            sealed,
+            password,
+            is_configured,
+            via,
+            counters,
+        });
         if let Some(error) = locked {
             upstream.complain(error.to_string());
         }
@@ -179,7 +191,9 @@ impl Mirror {
     pub(crate) fn source_of(&self, access: &Access<Pull>) -> Result<(Arc<Upstream>, Filling), MirrorError> {
         let gone = || MirrorError::Unknown { ns: access.repository().as_str().chars().take(80).collect() };
         let filling = Registry::filling(access).ok_or_else(gone)?;
-        Ok((self.upstream(filling.upstream()).ok_or_else(gone)?, filling))
+        let upstream = self.upstream(filling.upstream()).ok_or_else(gone)?;
+        upstream.touch();
+        Ok((upstream, filling))
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_registry::{RegistryError, Room, Timestamp};
+use berth_registry::{RegistryError, Room, Timestamp, Traffic};
 
 use crate::Mirror;
 
@@ -13,21 +13,18 @@ impl Mirror {
     /// Only internal ones; it is then written the next time.
     pub async fn write(&self) -> Result<(), RegistryError> {
         self.shared().freshness.write(self.registry()).await?;
+        // One at a time, or two would both add what neither has written.
+        let _turn = self.shared().turns.take("what was had").await;
         let upstreams = self.upstreams();
-        let counted = upstreams.iter().map(|upstream| (upstream.name.to_string(), upstream.counters.take()));
-        let counted: Vec<_> = counted.filter(|(_, traffic)| *traffic != Default::default()).collect();
-        if counted.is_empty() {
+        let unwritten = upstreams.iter().map(|upstream| (upstream, upstream.counters.unwritten()));
+        let unwritten: Vec<_> = unwritten.filter(|(_, traffic)| *traffic != Traffic::default()).collect();
+        if unwritten.is_empty() {
             return Ok(());
         }
-        let written = self.registry().add_traffic(counted.clone()).await;
-        if written.is_err() {
-            for (name, traffic) in counted {
-                if let Some(upstream) = upstreams.iter().find(|upstream| *upstream.name == *name) {
-                    upstream.counters.put_back(traffic);
-                }
-            }
-        }
-        written
+        let rows = unwritten.iter().map(|(upstream, traffic)| (upstream.name.to_string(), *traffic));
+        self.registry().add_traffic(rows.collect()).await?;
+        unwritten.iter().for_each(|(upstream, traffic)| upstream.counters.wrote(*traffic));
+        Ok(())
     }
 
     /// Takes from each cache what it may not hold any more: too many bytes, or unused for too long.

@@ -1,6 +1,7 @@
 //! What was had from the cache, and what from the upstream: counted in memory, written now and then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use berth_registry::Traffic;
 
@@ -13,13 +14,15 @@ pub enum Had {
     Fetched,
 }
 
-/// Counters of one upstream.
+/// Counters of one upstream, since the process began.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     hits: AtomicU64,
     misses: AtomicU64,
     saved: AtomicU64,
     fetched: AtomicU64,
+    /// What of it is written.
+    written: Mutex<Traffic>,
 }
 
 impl Counters {
@@ -41,22 +44,38 @@ impl Counters {
         self.fetched.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// What was counted since the last time.
-    pub(crate) fn take(&self) -> Traffic {
-        let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+    /// All that was counted.
+    pub(crate) fn read(&self) -> Traffic {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Traffic {
-            hits: take(&self.hits),
-            misses: take(&self.misses),
-            bytes_saved: take(&self.saved),
-            bytes_fetched: take(&self.fetched),
+            hits: read(&self.hits),
+            misses: read(&self.misses),
+            bytes_saved: read(&self.saved),
+            bytes_fetched: read(&self.fetched),
         }
     }
 
-    /// Counts once more what could not be written.
-    pub(crate) fn put_back(&self, traffic: Traffic) {
-        self.hits.fetch_add(traffic.hits, Ordering::Relaxed);
-        self.misses.fetch_add(traffic.misses, Ordering::Relaxed);
-        self.saved.fetch_add(traffic.bytes_saved, Ordering::Relaxed);
-        self.fetched.fetch_add(traffic.bytes_fetched, Ordering::Relaxed);
+    /// What is not written yet.
+    pub(crate) fn unwritten(&self) -> Traffic {
+        let (all, written) = (self.read(), *self.lock());
+        Traffic {
+            hits: all.hits - written.hits,
+            misses: all.misses - written.misses,
+            bytes_saved: all.bytes_saved - written.bytes_saved,
+            bytes_fetched: all.bytes_fetched - written.bytes_fetched,
+        }
+    }
+
+    /// So much more is written now.
+    pub(crate) fn wrote(&self, traffic: Traffic) {
+        let mut written = self.lock();
+        written.hits += traffic.hits;
+        written.misses += traffic.misses;
+        written.bytes_saved += traffic.bytes_saved;
+        written.bytes_fetched += traffic.bytes_fetched;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Traffic> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Upstream {
     pub(crate) sealed: Option<Vec<u8>>,
     /// Whether it is in the configuration and nowhere else.
     pub(crate) is_configured: bool,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) downloads: Semaphore,
     sources: Vec<Source>,
     allow: Vec<Pattern>,
@@ -49,6 +49,8 @@ pub(crate) struct Plan {
     pub(crate) sealed: Option<Vec<u8>>,
     pub(crate) password: Option<Secret>,
     pub(crate) is_configured: bool,
+    /// What was counted of it before its settings changed.
+    pub(crate) counters: Arc<Counters>,
     /// What this server is called in `Via`, by which it knows its own requests again.
     pub(crate) via: String,
 }
@@ -83,7 +85,7 @@ impl Upstream {
             settings: plan.settings,
             sealed: plan.sealed,
             is_configured: plan.is_configured,
-            counters: Counters::default(),
+            counters: plan.counters,
             downloads: Semaphore::new(DOWNLOADS),
             sources,
             allow,
@@ -118,7 +120,6 @@ impl Upstream {
     where
         F: Future<Output = Result<T, ClientError>>,
     {
-        self.asked_at.store(Timestamp::now().0, Ordering::Relaxed);
         let mut worst: Option<ClientError> = None;
         for source in &self.sources {
             let error = match question(source.client.clone(), format!("{}{remote}", source.prefix)).await {
@@ -161,7 +162,12 @@ impl Upstream {
             .collect()
     }
 
-    /// When it was last asked, in this process.
+    /// Somebody asks for something of it.
+    pub(crate) fn touch(&self) {
+        self.asked_at.store(Timestamp::now().0, Ordering::Relaxed);
+    }
+
+    /// When somebody last did, in this process.
     pub(crate) fn asked_at(&self) -> Option<Timestamp> {
         Some(Timestamp(self.asked_at.load(Ordering::Relaxed))).filter(|at| at.0 > 0)
     }

@@ -166,7 +166,7 @@ impl Registry {
         Ok(evicted)
     }
 
-    /// Deletes the repositories that hold images of an upstream, `limit` at most. Tells how many.
+    /// Deletes the repositories that hold images of an upstream, `limit` at most, and all that is in them. Tells how many.
     ///
     /// # Errors
     /// Only internal ones.
@@ -176,6 +176,8 @@ impl Registry {
         upstream: &str,
         limit: usize,
     ) -> Result<usize, RegistryError> {
+        // They could be had from the upstream again, so nothing of them waits in the trash.
+        while !self.make_room(upstream, Room { bytes: Some(0), unused_since: None }).await?.is_empty() {}
         let mut n_removed = 0;
         for name in self.repositories_below(upstream, limit, true).await? {
             match self.meta.remove_repository(&name, &access.change, Mode::Real).await {

@@ -35,6 +35,11 @@ impl Registry {
         if set.readme.as_ref().is_some_and(|text| text.len() > README_MAX) {
             return Err(RegistryError::SettingInvalid { what: "a README has at most 256 KiB" });
         }
+        if set.is_public.is_some() && access.upstream().is_some() {
+            return Err(RegistryError::SettingInvalid {
+                what: "who may see an upstream's images is set of the upstream (berth mirror set NAME --visibility)",
+            });
+        }
         self.meta.change_repository(access.repository(), set, &access.change()).await?;
         Ok(self.meta.repository(access.repository()).await?)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use berth_meta::{DeletedManifest, DeletedRepository, Mode, Page, Removal, Rename, Timestamp};
 use berth_oci::{Digest, Tag};
 
-use crate::{Access, Admin, CatalogAccess, Delete, Push, Registry, RegistryError};
+use crate::{Access, Admin, CatalogAccess, Delete, Push, Refusal, Registry, RegistryError};
 
 /// How long the old name of a repository leads to the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Registry {
     /// a name that the caller administers; under the name of `access`.
     ///
     /// # Errors
-    /// [`RegistryError::NotInTrash`], [`RegistryError::NameTaken`].
+    /// [`RegistryError::NotInTrash`], [`RegistryError::NameTaken`], [`RegistryError::Denied`] for an upstream's name.
     pub async fn restore_repository(
         &self,
         access: &Access<Admin>,
@@ -77,6 +77,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         /// Deleted repositories that are looked through.
         const MOST: usize = 10_000;
+        require_own(access)?;
         let deleted = self.deleted_repositories(catalog, None, MOST).await?.items;
         let wanted = |found: &&DeletedRepository| match id {
             Some(id) => found.id == id,
@@ -133,16 +134,26 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::RepositoryUnknown`], [`RegistryError::NameTaken`], [`RegistryError::QuotaExceeded`],
-    /// [`RegistryError::TagImmutable`].
+    /// [`RegistryError::TagImmutable`], [`RegistryError::Denied`] for an upstream's name.
     pub async fn rename_repository(
         &self,
         from: &Access<Admin>,
         to: &Access<Admin>,
         request: RenameRequest,
     ) -> Result<(), RegistryError> {
+        require_own(from)?;
+        require_own(to)?;
         let change = from.change();
         let redirect_until = (request.redirect > Duration::ZERO).then(|| change.at.plus(request.redirect));
         let rename = Rename { from: from.repository().clone(), to: to.repository().clone(), redirect_until };
         Ok(self.meta.rename_repository(rename, &change, request.mode).await?)
+    }
+}
+
+/// Nothing gets or loses a name that belongs to an upstream: it comes from there alone.
+fn require_own(access: &Access<Admin>) -> Result<(), RegistryError> {
+    match access.upstream() {
+        Some(upstream) => Err(Refusal::Mirrored { upstream: upstream.into() }.into()),
+        None => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use crate::commands;
 use crate::commands::audit::AuditArgs;
 use crate::commands::copy::{CopyArgs, PromoteArgs};
 use crate::commands::grant::GrantCommand;
+use crate::commands::mirror::MirrorCommand;
 use crate::commands::repo::RepoCommand;
 use crate::commands::retention::RetentionCommand;
 use crate::commands::robot::RobotCommand;
@@ -66,6 +67,14 @@ const GRANT_EXAMPLES: &str = "\
   berth grant add bob acme/app pull,push
   berth grant add everyone 'shared/*' pull
   berth why bob push acme/app";
+
+const MIRROR_EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth mirror add quay.io
+  berth mirror add docker.io --user me --password-stdin <token.txt
+  berth mirror add corp.example --url https://registry.corp.example --ca-file corp.pem --private
+  berth mirror set docker.io --max-size 50GiB --max-age 30d
+  docker pull localhost:5000/quay.io/prometheus/busybox";
 
 const RETENTION_EXAMPLES: &str = "\
 \x1b[1;32mExamples:\x1b[0m
@@ -136,6 +145,9 @@ pub(crate) enum Command {
     /// Show and set who may see a repository, rename it, delete it, have it back
     #[command(subcommand, arg_required_else_help = true)]
     Repo(RepoCommand),
+    /// Registries whose images are kept here once somebody asked for them
+    #[command(subcommand, arg_required_else_help = true, after_help = MIRROR_EXAMPLES)]
+    Mirror(MirrorCommand),
     /// Search the audit log
     Audit(AuditArgs),
     /// Put load on any registry and measure it
@@ -310,6 +322,7 @@ impl Command {
             Command::Usage(args) => commands::usage::run(&args),
             Command::Quota(command) => commands::usage::quota(&command),
             Command::Repo(command) => commands::repo::run(&command),
+            Command::Mirror(command) => commands::mirror::run(&command),
             Command::Audit(args) => commands::audit::run(&args),
             Command::Bench(args) => commands::bench::run(*args),
             Command::Completions(args) => commands::completions::run(&args),

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use berth_auth::Accounts;
+use berth_mirror::Mirror;
 use berth_registry::{Caller, Mode, Registry};
 use http::StatusCode;
 use http::request::Parts;
@@ -22,12 +23,22 @@ use crate::rfc3339;
 pub(super) struct Call<'a> {
     pub(super) registry: &'a Registry,
     pub(super) accounts: &'a Accounts,
+    /// What is mirrored, where something can be.
+    pub(super) mirror: Option<&'a Mirror>,
     pub(super) caller: &'a Caller,
     pub(super) origin: &'a Origin,
     pub(super) head: &'a Parts,
     pub(super) operation: &'a Operation,
     pub(super) captures: &'a Captures,
     pub(super) query: &'a str,
+}
+
+impl<'a> Call<'a> {
+    /// What is mirrored here.
+    pub(super) fn mirror(self) -> Result<&'a Mirror, Problem> {
+        let none = || Problem::new(StatusCode::NOT_FOUND, "this server mirrors nothing");
+        self.mirror.ok_or_else(none)
+    }
 }
 
 impl Call<'_> {
@@ -100,7 +111,7 @@ impl Call<'_> {
     }
 
     /// What is neither yes nor no is an error: `dry_run=yes` must not do it for real.
-    fn flag(self, parameter: &Parameter) -> Result<bool, Problem> {
+    pub(super) fn flag(self, parameter: &Parameter) -> Result<bool, Problem> {
         match self.get(parameter).as_deref() {
             Some("1" | "true") => Ok(true),
             None | Some("0" | "false") => Ok(false),

@@ -80,6 +80,15 @@ impl Operation {
         Operation::asking(Method::POST, path, handler)
     }
 
+    /// A PUT without a body.
+    pub(super) fn set<H, O>(path: &'static str, handler: H) -> Operation
+    where
+        H: for<'a> Ask<'a, O> + 'static,
+        O: Output,
+    {
+        Operation::asking(Method::PUT, path, handler)
+    }
+
     pub(super) fn post<H, I, O>(path: &'static str, handler: H) -> Operation
     where
         H: for<'a> Take<'a, I, O> + 'static,
@@ -297,7 +306,7 @@ impl<T: Serialize + JsonSchema + Send + 'static> Output for Created<T> {
     }
 }
 
-/// 204: it is gone, and there is nothing to say.
+/// 204: it is done or gone, and there is nothing to say.
 pub(super) struct Gone;
 
 impl Output for Gone {

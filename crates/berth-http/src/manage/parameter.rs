@@ -106,6 +106,7 @@ pub(super) fn part(name: &str) -> Option<(&'static str, Value)> {
             "A namespace; `-` stands for all names of one part, and `*` for everything on the server.",
             text("acme"),
         ),
+        "mirror" => ("The name of an upstream: the first part of the names of its images.", text("quay.io")),
         "id" => ("A number that the list of them tells.", json!({ "type": "integer", "format": "int64" })),
         _ => return None,
     })

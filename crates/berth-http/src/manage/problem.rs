@@ -1,6 +1,7 @@
 //! Problems (RFC 9457): what went wrong, in a form for programs and a sentence for people.
 
 use berth_auth::{AuthError, Caller};
+use berth_mirror::MirrorError;
 use berth_registry::RegistryError;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
@@ -139,6 +140,12 @@ impl From<RegistryError> for Problem {
             RegistryError::Internal(source) => Problem::internal(source.as_ref()),
             _ => ApiError::from(error).into(),
         }
+    }
+}
+
+impl From<MirrorError> for Problem {
+    fn from(error: MirrorError) -> Problem {
+        ApiError::from(error).into()
     }
 }
 

@@ -1,14 +1,16 @@
 //! A walk through the whole management API, so that each answer of success is held against the description once.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
 use crate::conformance::operation;
 use crate::town::{MANIFEST, Town, basic, digest, manifest};
+use crate::upstream::Upstream;
 
 /// The walk: what is asked, and with which body.
-fn steps(image: &str) -> Vec<(&'static str, String, Value)> {
+fn steps(image: &str, upstream: SocketAddr) -> Vec<(&'static str, String, Value)> {
     let app = |rest: &str| format!("repositories/acme/app/-/{rest}");
     let step = |method, path: &str, body| (method, path.to_owned(), body);
     vec![
@@ -87,6 +89,16 @@ fn steps(image: &str) -> Vec<(&'static str, String, Value)> {
         step("DELETE", "repositories/acme/new", Value::Null),
         step("GET", "trash", Value::Null),
         step("POST", "repositories/acme/new/-/restore", json!({})),
+        step("PUT", "mirrors/up.test", json!({ "url": format!("http://{upstream}"), "private": true })),
+        step("PATCH", "mirrors/up.test", json!({ "max_bytes": null, "visibility": "private" })),
+        step("GET", "mirrors/up.test", Value::Null),
+        step("POST", "prefetches", json!({ "image": "up.test/acme/app:1.0", "platforms": ["linux/amd64"] })),
+        step("PUT", "repositories/up.test/acme/app/-/pins/1.0", Value::Null),
+        step("GET", "mirrors/up.test/pins", Value::Null),
+        step("GET", "mirrors/up.test/rehearsal?used_within_seconds=60", Value::Null),
+        step("GET", "mirrors", Value::Null),
+        step("DELETE", "repositories/up.test/acme/app/-/pins/1.0", Value::Null),
+        step("DELETE", "mirrors/up.test?purge=true", Value::Null),
         step("GET", "cleaning", Value::Null),
         step("POST", "cleaning", Value::Null),
         step("GET", "audit", Value::Null),
@@ -95,13 +107,13 @@ fn steps(image: &str) -> Vec<(&'static str, String, Value)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_answers_as_described() {
-    let town = Town::new().await;
+    let (town, upstream) = (Town::new().await, Upstream::start().await);
     let root = basic("root-of-all");
     town.push("acme/app").await;
     let headers = [("authorization", root.as_str()), ("content-type", MANIFEST)];
     assert_eq!(town.send("PUT", "/v2/acme/app/manifests/1.0", &headers, &manifest()).await.status, 201);
     let mut seen = BTreeSet::new();
-    for (method, path, body) in steps(&digest(&manifest())) {
+    for (method, path, body) in steps(&digest(&manifest()), upstream.address) {
         let body = match &body {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),

@@ -8,6 +8,7 @@ use berth_auth::{Accounts, Caller, NewGrant, NewToken, NewUser, Role, Secret, Us
 use berth_db::Db;
 use berth_http::server::ResponseBody;
 use berth_http::{AddressOptions, Api};
+use berth_mirror::{Mirror, MirrorOptions, Sealer};
 use berth_oci::Digest;
 use berth_registry::{Authorizer, BlobStore, Meta, Policy, Registry, WithoutAccounts};
 use bytes::Bytes;
@@ -89,7 +90,11 @@ impl Town {
         let blobs = BlobStore::open(folder.path()).await.unwrap();
         let authorizer = Authorizer::new(accounts.clone(), meta.clone(), without);
         let registry = Registry::new(meta, blobs, authorizer, Policy::default());
-        let api = Api::new(registry).with_accounts(accounts.clone(), AddressOptions::default());
+        let sealer = Sealer::open(&folder.path().join("secret.key")).unwrap();
+        let mirror = Mirror::open(registry.clone(), sealer, MirrorOptions::default()).await.unwrap();
+        let api = Api::new(registry)
+            .with_accounts(accounts.clone(), AddressOptions::default())
+            .with_mirror(mirror, Vec::new());
         Town { api, accounts, owner: Caller::folder_owner(), _folder: folder }
     }
 

@@ -82,7 +82,7 @@ fn words(rule: &Value) -> String {
 }
 
 /// Seconds in the largest unit that fits.
-fn span(seconds: u64) -> String {
+pub(crate) fn span(seconds: u64) -> String {
     let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
     let fits = units.iter().find(|(length, _)| seconds >= *length && seconds.is_multiple_of(*length));
     fits.map_or_else(|| format!("{seconds}s"), |(length, unit)| format!("{}{unit}", seconds / length))

@@ -8,9 +8,9 @@ use std::time::Duration;
 use berth_auth::{Accounts, Invitation};
 use berth_http::control::Control;
 use berth_http::health::Operations;
-use berth_http::metrics::{Cleaning, Metrics};
+use berth_http::metrics::{Cleaning, Metrics, Mirrored};
 use berth_http::server::{Limits, Progress, Server, ServerConfig, TlsConfig};
-use berth_registry::{Registry, WithoutAccounts};
+use berth_registry::WithoutAccounts;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::ConfigArgs;
@@ -73,7 +73,7 @@ async fn serve(effective: &Effective) -> Result<(), Failure> {
     if without == WithoutAccounts::Open {
         exposure::warn(&addresses, has_accounts);
     }
-    let operations = operations(&joined.registry);
+    let operations = operations(&joined);
     let entrances = entrances(config, &addresses).await?;
     let mut handler = joined.api(config, entrances.clone()).counted(operations.metrics());
     if let Some(page) = page::page(&joined, effective, operations.metrics())? {
@@ -125,11 +125,13 @@ async fn serve(effective: &Effective) -> Result<(), Failure> {
 }
 
 /// `/readyz` says no with the reason while the database or the blob folder does not answer.
-fn operations(registry: &Registry) -> Operations {
-    let (registry, cleaned) = (registry.clone(), registry.clone());
+fn operations(joined: &Joined) -> Operations {
+    let (registry, cleaned) = (joined.registry.clone(), joined.registry.clone());
+    let mirrored = Mirrored(joined.mirror.clone());
     let cleaning = Cleaning(Box::new(move || cleaned.freed().read()));
     let metrics = Metrics::with(env!("CARGO_PKG_VERSION"), |metrics| {
         metrics.register_collector(Box::new(cleaning));
+        metrics.register_collector(Box::new(mirrored));
     });
     Operations::new(metrics, move || {
         let registry = registry.clone();
