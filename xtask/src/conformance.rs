@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail, ensure};
 
 use crate::folders;
-use crate::server::{Choice, Kind, Launch, Program};
+use crate::server::{Choice, Kind, Launch, Program, settings};
 
 mod report;
 
@@ -144,7 +144,7 @@ fn judge(
     let launch = Launch {
         data: scratch.path().join("data"),
         log: folders::kept("conformance")?.join(format!("server-{run}.log")),
-        settings: &SETTINGS,
+        settings: settings(&SETTINGS),
         ..Launch::default()
     };
     if let Some(person) = &person {

@@ -10,9 +10,9 @@ mod client;
 mod containerd;
 mod daemon;
 mod docker;
-mod images;
+pub(crate) mod images;
 mod life;
-mod message;
+mod mirror;
 mod other_servers;
 mod podman;
 mod skopeo;
@@ -43,6 +43,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         other_servers::run,
         accounts::run,
         life::run,
+        mirror::run,
     ] {
         client(&stage)?;
     }

@@ -6,14 +6,21 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod browser;
+mod certificate;
 mod check;
 mod conformance;
 mod crash;
 mod e2e;
+mod fault;
 mod folders;
 mod fuzz;
+mod http;
+mod message;
+mod mirror;
+mod random;
 mod server;
 mod tidy;
+mod upstream;
 
 /// Developer commands of this workspace.
 #[derive(Parser)]
@@ -39,6 +46,8 @@ enum Command {
     E2e(e2e::Options),
     /// Every parser of untrusted bytes against bytes that nobody thought of.
     Fuzz(fuzz::Options),
+    /// A mirror of registries that misbehave, and how fast it is beside docker-registry as a mirror.
+    Mirror(mirror::Options),
     /// Rules of the workspace that no compiler checks.
     Tidy(tidy::Options),
 }
@@ -62,6 +71,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Crash(options) => crash::run(&options),
         Command::E2e(options) => e2e::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Mirror(options) => mirror::run(&options),
         Command::Tidy(options) => tidy::run(&options),
     }
 }

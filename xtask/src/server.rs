@@ -54,7 +54,9 @@ pub(crate) struct Launch {
     /// The port to listen on; `None` takes a free one.
     pub(crate) port: Option<u16>,
     /// Settings of berth: variables without the prefix `BERTH_`, and their values.
-    pub(crate) settings: &'static [(&'static str, &'static str)],
+    pub(crate) settings: Vec<(&'static str, String)>,
+    /// More of docker-registry's configuration: whole sections, YAML.
+    pub(crate) yaml: String,
     /// Certificate and key, PEM.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
 }
@@ -70,7 +72,7 @@ impl Choice {
     /// Builds or finds the registry program.
     pub(crate) fn program(&self) -> anyhow::Result<Program> {
         let file = match (self.server, &self.binary) {
-            (Kind::DockerRegistry, _) => PathBuf::from("docker-registry"),
+            (Kind::DockerRegistry, _) => return Ok(Program::docker_registry()),
             (Kind::Berth, Some(binary)) => {
                 binary.canonicalize().with_context(|| format!("cannot find {}", binary.display()))?
             }
@@ -81,6 +83,11 @@ impl Choice {
 }
 
 impl Program {
+    /// Debian's package `docker-registry`.
+    pub(crate) fn docker_registry() -> Program {
+        Program { kind: Kind::DockerRegistry, file: PathBuf::from("docker-registry") }
+    }
+
     /// Makes an administrator in a folder that no server uses.
     pub(crate) fn add_administrator(&self, data: &Path, name: &str, password: &str) -> anyhow::Result<()> {
         fs::create_dir_all(data)?;
@@ -90,6 +97,11 @@ impl Program {
         child.stdin.take().context("no standard input")?.write_all(password.as_bytes())?;
         ensure!(child.wait()?.success(), "the administrator was not made");
         Ok(())
+    }
+
+    /// A command of the program that no settings of the person who runs this reach; it is run in `folder`.
+    pub(crate) fn alone(&self, folder: &Path) -> Command {
+        alone(&self.file, folder)
     }
 
     /// The program's file.
@@ -182,6 +194,11 @@ pub(crate) fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
+/// Settings as [`Launch`] wants them.
+pub(crate) fn settings(all: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    all.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
 /// A loopback port that nobody listens on at this moment.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
@@ -231,7 +248,8 @@ fn docker_registry(file: &Path, address: SocketAddr, launch: &Launch) -> anyhow:
     });
     let config = format!(
         "version: 0.1\nstorage:\n  filesystem: {{rootdirectory: \"{data}\"}}\n  delete: {{enabled: true}}\n\
-         http:\n  addr: \"{address}\"{tls}\n"
+         http:\n  addr: \"{address}\"{tls}\n{}",
+        launch.yaml
     );
     let path = launch.data.with_extension("yml");
     fs::write(&path, config)?;

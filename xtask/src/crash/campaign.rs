@@ -9,10 +9,10 @@ use anyhow::ensure;
 
 use super::client::KINDS;
 use super::disk::{Filesystem, Layout, Scratch};
-use super::random::Random;
 use super::rig::{Blow, Findings, Ground, Rig};
 use super::victim::Program;
 use crate::folders;
+use crate::random::Random;
 
 /// After so many cycles a new disk is begun: first folders are also made, and looking stays quick.
 const CYCLES_PER_DISK: u32 = 10;

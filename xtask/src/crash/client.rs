@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::http::{Connection, Request, Response};
 use super::ledger::{Ledger, Object, Outcome, Value};
 use super::observe::{MANIFEST, sha256};
-use super::random::Random;
 use super::world::{Blob, Image, REPOSITORIES, Session, TAGS, World};
+use crate::http::{Connection, Request, Response};
+use crate::random::Random;
 
 mod stories;
 mod uploads;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
-use super::http::{Connection, Request, Response};
 use super::ledger::{Object, Observed, Violation};
+use crate::http::{Connection, Request, Response};
 
 /// Media types of everything that the rig pushes.
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";

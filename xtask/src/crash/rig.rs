@@ -11,12 +11,12 @@ use anyhow::Context as _;
 
 use super::client::Client;
 use super::disk::{Cut, Disk, Filesystem, Layout};
-use super::http::Connection;
 use super::ledger::{Ledger, Object, Outcome, Violation};
 use super::observe::{check_tag_list, observe, sha256};
-use super::random::Random;
 use super::victim::{Program, Victim};
 use super::world::{REPOSITORIES, Session, World};
+use crate::http::Connection;
+use crate::random::Random;
 
 const CLIENTS: u64 = 4;
 /// Per cent of the objects without a change that are looked at again in a cycle.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use super::http::{Connection, Request};
+use crate::http::{Connection, Request};
 use crate::server::free_port;
 
 /// A server that does not serve after this time has not recovered.

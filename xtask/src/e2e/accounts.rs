@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::client::Client;
 use super::daemon::{Containerd, Engine};
 use super::stage::Stage;
-use crate::server::{Kind, Launch, Server};
+use crate::server::{Kind, Launch, Server, settings};
 
 /// What the people of these steps type.
 const PASSWORD: &str = "correct horse battery staple";
@@ -64,7 +64,7 @@ impl Town {
         fs::create_dir_all(&data)?;
         let berth = Client::new(stage.program.file(), &stage.home("accounts/home"))?.env("BERTH_DATA", &data);
         add_user(&berth, &["root-of-all", "--admin"])?;
-        let settings = &[("LOG_LEVEL", "trace")];
+        let settings = settings(&[("LOG_LEVEL", "trace")]);
         let server = stage.program.start(&Launch { data, log, settings, ..Launch::default() })?;
         add_user(&berth, &["alice"])?;
         add_user(&berth, &["bob"])?;

@@ -64,6 +64,11 @@ impl Containerd {
 impl Engine {
     /// Starts an engine with everything below `folder`; it touches no network settings.
     pub(crate) fn start(folder: &Path) -> anyhow::Result<Engine> {
+        Engine::start_with(folder, &[])
+    }
+
+    /// Starts such an engine with more arguments.
+    pub(crate) fn start_with(folder: &Path, arguments: &[&str]) -> anyhow::Result<Engine> {
         let containerd = Containerd::start(&folder.join("containerd"))?;
         let sockets = tempfile::tempdir()?;
         let socket = sockets.path().join("docker.sock");
@@ -73,7 +78,7 @@ impl Engine {
         command.arg("--pidfile").arg(sockets.path().join("docker.pid"));
         command.arg("--containerd").arg(containerd.socket());
         command.arg("--host").arg(format!("unix://{}", socket.display()));
-        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
+        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]).args(arguments);
         // Else it would read the machine's own configuration.
         let config = folder.join("daemon.json");
         fs::write(&config, "{}")?;

@@ -167,7 +167,7 @@ fn fresh_context(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// Removes every local image, so that the next pull has something to do.
-fn remove_all(docker: &Client) -> anyhow::Result<()> {
+pub(super) fn remove_all(docker: &Client) -> anyhow::Result<()> {
     let listed = docker.run(&["image", "ls", "--quiet"])?;
     let mut ids: Vec<_> = listed.lines().collect();
     ids.sort_unstable();
@@ -181,7 +181,7 @@ fn remove_all(docker: &Client) -> anyhow::Result<()> {
 }
 
 /// The digest in the answer of a push (`digest: D size: N`) or a pull (`Digest: D`).
-fn digest(said: &str) -> anyhow::Result<String> {
+pub(super) fn digest(said: &str) -> anyhow::Result<String> {
     let rest = said.split("igest: ").nth(1).with_context(|| format!("no digest was printed: {said}"))?;
     Ok(rest.split_whitespace().next().unwrap_or_default().to_owned())
 }

@@ -11,10 +11,10 @@ use super::client::Client;
 use super::daemon::Engine;
 use super::images;
 use super::stage::Stage;
-use crate::server::{Kind, Launch, Server};
+use crate::server::{Kind, Launch, Server, settings};
 
 /// Cleaning that one can wait for.
-const SETTINGS: &[(&str, &str)] = &[("CLEAN_GRACE", "6s"), ("CLEAN_INTERVAL", "1s")];
+const SETTINGS: [(&str, &str); 2] = [("CLEAN_GRACE", "6s"), ("CLEAN_INTERVAL", "1s")];
 /// The grace time and two cycles, and the time that a cycle takes on a busy machine.
 const FREE_WITHIN: Duration = Duration::from_secs(20);
 
@@ -27,7 +27,7 @@ pub(crate) fn run(stage: &Stage) -> anyhow::Result<()> {
     let log = stage.home("life/log");
     fs::create_dir_all(&data)?;
     let berth = Client::new(stage.program.file(), &stage.home("life/home"))?.env("BERTH_DATA", &data);
-    let launch = Launch { data: data.clone(), log, settings: SETTINGS, ..Launch::default() };
+    let launch = Launch { data: data.clone(), log, settings: settings(&SETTINGS), ..Launch::default() };
     let server = stage.program.start(&launch)?;
     let skopeo = Client::new("skopeo", &stage.home("life/skopeo"))?;
     let home = Home { stage, server, berth, skopeo };

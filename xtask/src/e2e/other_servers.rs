@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -10,6 +9,7 @@ use anyhow::{Context as _, ensure};
 use super::client::Client;
 use super::images;
 use super::stage::Stage;
+use crate::certificate::{Certificate, Key};
 use crate::server::{Kind, Launch};
 
 /// Runs the steps; skopeo and curl are the clients.
@@ -54,45 +54,17 @@ fn moved(stage: &Stage, skopeo: &Client) -> anyhow::Result<()> {
     second.stop()
 }
 
-/// A folder as `--cert-dir` wants it, and the server's two files.
-struct Certificate {
-    folder: PathBuf,
-    authority: PathBuf,
-    cert: PathBuf,
-    key: PathBuf,
-}
-
-/// A self-signed certificate for 127.0.0.1; it is its own authority.
-fn certificate(folder: &Path) -> anyhow::Result<Certificate> {
-    let clients = folder.join("clients");
-    fs::create_dir_all(&clients)?;
-    let (cert, key) = (folder.join("tls.crt"), folder.join("tls.key"));
-    let output = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-        ])
-        .args(["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"])
-        .arg("-keyout")
-        .arg(&key)
-        .arg("-out")
-        .arg(&cert)
-        .output()?;
-    ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
-    let authority = clients.join("ca.crt");
-    fs::copy(&cert, &authority)?;
-    Ok(Certificate { folder: clients, authority, cert, key })
+/// A certificate for 127.0.0.1, and a folder that trusts it, as `--cert-dir` wants it.
+fn certificate(folder: &Path) -> anyhow::Result<(Certificate, PathBuf)> {
+    let made = Certificate::make(folder, "IP:127.0.0.1", Key::Curve)?;
+    let trusting = folder.join("clients");
+    fs::create_dir_all(&trusting)?;
+    fs::copy(&made.cert, trusting.join("ca.crt"))?;
+    Ok((made, trusting))
 }
 
 fn tls(stage: &Stage, skopeo: &Client) -> anyhow::Result<()> {
-    let made = certificate(&stage.home("tls"))?;
+    let (made, trusting) = certificate(&stage.home("tls"))?;
     let launch = Launch {
         data: stage.home("tls-data"),
         log: stage.home("tls.log"),
@@ -101,19 +73,19 @@ fn tls(stage: &Stage, skopeo: &Client) -> anyhow::Result<()> {
     };
     let server = stage.program.start(&launch)?;
     let name = format!("{}/secure/app:1", server.address());
-    let trust = format!("--dest-cert-dir={}", made.folder.display());
+    let trust = format!("--dest-cert-dir={}", trusting.display());
     copy(stage, skopeo, &[&trust], &name)?;
     let target = format!("docker://{name}");
     skopeo.refuses(&["inspect", &target], "certificate")?;
-    let trust = format!("--cert-dir={}", made.folder.display());
+    let trust = format!("--cert-dir={}", trusting.display());
     let raw = skopeo.reads(&["inspect", "--raw", &trust, &target])?;
     ensure!(format!("sha256:{}", images::hex(&raw)) == stage.images.multi, "another digest over TLS");
     server.stop()
 }
 
 fn renewed(stage: &Stage) -> anyhow::Result<()> {
-    let first = certificate(&stage.home("renewed"))?;
-    let second = certificate(&stage.home("renewed-later"))?;
+    let (first, trusts_first) = certificate(&stage.home("renewed"))?;
+    let (second, trusts_second) = certificate(&stage.home("renewed-later"))?;
     let launch = Launch {
         data: stage.home("renewed-data"),
         log: stage.home("renewed.log"),
@@ -124,11 +96,11 @@ fn renewed(stage: &Stage) -> anyhow::Result<()> {
     let curl = Client::new("curl", &stage.home("renewed-home"))?.fixed("--silent").fixed("--fail");
     let url = format!("https://{}/v2/", server.address());
     let trusts = |authority: &Path| curl.run(&["--cacert", &authority.to_string_lossy(), &url]).map(drop);
-    trusts(&first.authority).context("the first certificate is not served")?;
+    trusts(&trusts_first.join("ca.crt")).context("the first certificate is not served")?;
     fs::rename(&second.key, &first.key)?;
     fs::rename(&second.cert, &first.cert)?;
     let changed = Instant::now();
-    while let Err(error) = trusts(&second.authority) {
+    while let Err(error) = trusts(&trusts_second.join("ca.crt")) {
         ensure!(
             changed.elapsed() < Duration::from_secs(30),
             "still the old certificate after 30 s: {error:#}"

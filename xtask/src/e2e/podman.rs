@@ -24,18 +24,20 @@ pub(crate) fn run(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// An image store that no other client uses.
-struct Store {
+pub(super) struct Store {
     home: PathBuf,
     // Paths of a runroot have at most 50 characters, hence not below the target folder.
     runroot: tempfile::TempDir,
 }
 
 impl Store {
-    fn new(stage: &Stage, name: &str) -> anyhow::Result<Store> {
+    /// A store with this name.
+    pub(super) fn new(stage: &Stage, name: &str) -> anyhow::Result<Store> {
         Ok(Store { home: stage.home(name), runroot: tempfile::tempdir()? })
     }
 
-    fn client(&self, program: &'static str) -> anyhow::Result<Client> {
+    /// A client with this store.
+    pub(super) fn client(&self, program: &'static str) -> anyhow::Result<Client> {
         let client = Client::new(program, &self.home)?.fixed("--root").fixed(self.home.join("root"));
         Ok(client.fixed("--runroot").fixed(self.runroot.path()))
     }

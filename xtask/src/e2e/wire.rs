@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use super::message::{self, Body, Head};
+use crate::message::{self, Body, Head};
 
 /// One request and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

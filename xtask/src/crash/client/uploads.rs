@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Client;
-use crate::crash::http::Request;
 use crate::crash::ledger::{Object, Violation};
 use crate::crash::observe::sha256;
-use crate::crash::random::Random;
 use crate::crash::world::{Blob, Session};
+use crate::http::Request;
+use crate::random::Random;
 
 /// Blobs that several clients push at the same time: the second of them must not be told "done" before the first
 /// one's bytes are durable.

@@ -15,6 +15,7 @@ pub(crate) enum Head {
 }
 
 /// Start line and headers of a message.
+#[derive(Debug, Clone)]
 pub(crate) struct HttpHead {
     bytes: Vec<u8>,
     text: String,
@@ -43,6 +44,24 @@ impl HttpHead {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.text.lines().skip(1).filter_map(|line| line.split_once(':'));
         headers.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
+    /// Sets the first line.
+    pub(crate) fn set_start_line(&mut self, line: &str) {
+        let rest = self.text.split_once("\r\n").map_or("\r\n", |(_, rest)| rest);
+        self.text = format!("{line}\r\n{rest}");
+        self.bytes = self.text.clone().into_bytes();
+    }
+
+    /// Sets a header in the place of all of that name, or only removes them.
+    pub(crate) fn set(&mut self, name: &str, value: Option<&str>) {
+        let is_other = |line: &&str| {
+            !line.is_empty() && !line.split(':').next().is_some_and(|key| key.eq_ignore_ascii_case(name))
+        };
+        let own = value.map(|value| format!("{name}: {value}"));
+        let lines: Vec<&str> = self.text.lines().filter(is_other).chain(own.as_deref()).collect();
+        self.text = lines.join("\r\n") + "\r\n\r\n";
+        self.bytes = self.text.clone().into_bytes();
     }
 
     /// The body that follows this head of a request.
@@ -176,6 +195,15 @@ mod tests {
         assert_eq!(answer.answer_body("GET", 200), Body::Length(7));
         assert_eq!(answer.answer_body("HEAD", 200), Body::Length(0));
         assert_eq!(head("HTTP/1.1 200 OK\r\n\r\n").answer_body("GET", 200), Body::UntilClose);
+    }
+
+    #[test]
+    fn headers_and_the_first_line_can_be_others() {
+        let mut head = head("GET /a HTTP/1.1\r\nA: 1\r\nb: 2\r\nB: 3\r\n\r\n");
+        head.set("B", Some("4"));
+        head.set("a", None);
+        head.set_start_line("HEAD /c HTTP/1.1");
+        assert_eq!(head.bytes(), b"HEAD /c HTTP/1.1\r\nB: 4\r\n\r\n");
     }
 
     #[test]
