@@ -1,5 +1,7 @@
 //! From an answer that is none of success to an error.
 
+use std::ops::RangeInclusive;
+
 use berth_egress::{Incoming, whole};
 use http::{Response, StatusCode};
 use serde::Deserialize;
@@ -58,6 +60,7 @@ async fn message(response: Response<Incoming>) -> Option<String> {
 
 /// Whether a letter only shows itself: it controls no terminal, hides nothing and turns no text around.
 fn is_printable(letter: char) -> bool {
-    let is_hidden = matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !letter.is_control() && !is_hidden
+    const HIDDEN: [RangeInclusive<char>; 4] =
+        ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}', '\u{feff}'..='\u{feff}'];
+    !letter.is_control() && !HIDDEN.iter().any(|some| some.contains(&letter))
 }

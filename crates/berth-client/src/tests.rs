@@ -98,3 +98,21 @@ async fn secure(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> (Fa
     let options = ClientOptions { reach: Reach::Private, ca_file: Some(file), ..ClientOptions::new(origin) };
     (fake, options, folder)
 }
+
+/// Whoever asks may do so in a task of its own, or of many.
+#[tokio::test]
+async fn what_is_asked_can_wait_on_any_thread() {
+    fn anywhere<T: Send>(it: T) -> T {
+        it
+    }
+    let fake = Fake::start(manifest).await;
+    let client = client(&fake);
+    let (at, digest) = (latest(), digest(MANIFEST));
+    anywhere(client.head_manifest("a/b", &at, Patience::Long)).await.unwrap();
+    anywhere(client.get_manifest("a/b", &at, Patience::Long)).await.unwrap();
+    anywhere(client.referrers("a/b", &digest)).await.unwrap();
+    anywhere(client.head_blob("a/b", &digest, Patience::Long)).await.unwrap();
+    let mut blob = anywhere(client.get_blob("a/b", &digest)).await.unwrap();
+    anywhere(blob.next()).await.unwrap();
+    anywhere(client.tags("a/b", 1, "")).await.unwrap();
+}

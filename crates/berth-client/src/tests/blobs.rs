@@ -140,6 +140,8 @@ async fn four_cuts_without_a_byte_in_between_are_the_end() {
     assert_eq!(seen(&fake).len(), 4);
     let fake = server(b"0123456789".to_vec(), PLAIN, vec![4, 0, 0, 1, 0, 0, 0]).await;
     assert!(download(&client(&fake), b"0123456789").await.is_err());
+    let fake = server(b"0123456789".to_vec(), PLAIN, vec![4, 0, 0, 1, 0, 0, 1, 1, 1]).await;
+    assert_eq!(download(&client(&fake), b"0123456789").await.unwrap(), b"0123456789");
     // Who begins anew each time and never comes further makes no progress.
     let fake = server(b"0123456789".to_vec(), Habits { ranges: false, ..PLAIN }, vec![4; 9]).await;
     assert!(download(&client(&fake), b"0123456789").await.is_err());
@@ -183,6 +185,15 @@ async fn a_part_of_the_rest_is_not_the_rest() {
     .await;
     let error = download(&client(&fake), b"0123456789").await.unwrap_err();
     assert!(matches!(error, ClientError::Useless { .. }), "{error:?}");
+}
+
+/// Nobody has a rest of no bytes, and a blob that was there already was taken for one that cannot be had.
+#[tokio::test]
+async fn a_blob_whose_end_alone_is_cut_off_is_whole() {
+    let chunked = Habits { chunked: true, ..PLAIN };
+    let fake = server(b"0123456".to_vec(), chunked, vec!["7\r\n0123456\r\n".len()]).await;
+    assert_eq!(download(&client(&fake), b"0123456").await.unwrap(), b"0123456");
+    assert_eq!(seen(&fake).len(), 2);
 }
 
 #[tokio::test]
