@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use berth_egress::{Egress, Link, Origin};
+use berth_egress::{Egress, EgressError, Link, Origin};
 use http::{HeaderMap, HeaderValue};
+use tokio::time::timeout;
 
 use crate::credentials::sensitive;
 use crate::token::{self, Token};
@@ -53,7 +54,12 @@ impl Authenticator {
             None => Ok(None),
             Some(Way::Basic) => self.basic(),
             Some(Way::Bearer { realm, service }) => {
-                self.bearer(egress, &realm, service.as_deref(), scope, None).await.map(Some)
+                let header = self.bearer(egress, &realm, service.as_deref(), scope, None).await;
+                if header.is_err() {
+                    // The registry may have another token server by now: the next question finds out anew.
+                    *self.way() = None;
+                }
+                header.map(Some)
             }
         }
     }
@@ -74,8 +80,8 @@ impl Authenticator {
         });
         if let Some((realm, service)) = bearer {
             let realm = asked.follow(realm)?;
-            *self.way() = Some(Way::Bearer { realm: realm.clone(), service: service.clone() });
             let header = self.bearer(egress, &realm, service.as_deref(), scope, sent).await?;
+            *self.way() = Some(Way::Bearer { realm, service: service.clone() });
             return Ok(Some(header).filter(|header| Some(header) != sent));
         }
         if challenges.contains(&Challenge::Basic) {
@@ -89,8 +95,21 @@ impl Authenticator {
         Ok(self.credentials.as_ref().map(Credentials::basic).transpose()?)
     }
 
-    /// A token for the scope: the one at hand, unless it is the one that was just refused.
+    /// A token for the scope: the one at hand, unless it is the one that was just refused. Who waits for what another
+    /// asked for waits no longer than one who asks himself.
     async fn bearer(
+        &self,
+        egress: &Egress,
+        realm: &Link,
+        service: Option<&str>,
+        scope: &str,
+        refused: Option<&HeaderValue>,
+    ) -> Result<HeaderValue, ClientError> {
+        let header = self.bearer_at_last(egress, realm, service, scope, refused);
+        timeout(token::LIMIT, header).await.map_err(|_| EgressError::TooSlow(token::LIMIT))?
+    }
+
+    async fn bearer_at_last(
         &self,
         egress: &Egress,
         realm: &Link,
@@ -119,8 +138,9 @@ impl Authenticator {
         if self.origin.is_secure() && !realm.is_secure() {
             return Err(ClientError::Downgrade { host: host() });
         }
-        let named =
-            self.hosts.iter().any(|named| *named == host() || (realm.is_secure() && named == realm.host()));
+        // One that was named without a port has the usual one.
+        let usual = if realm.is_secure() { ":443" } else { ":80" };
+        let named = self.hosts.iter().any(|named| named.strip_suffix(usual).unwrap_or(named) == host());
         match &self.credentials {
             Some(_) if *realm != self.origin && !named => Err(ClientError::ForeignRealm { host: host() }),
             credentials => Ok(credentials.as_ref()),

@@ -4,10 +4,10 @@ use berth_egress::{EgressError, Incoming};
 use berth_oci::Digest;
 use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, RANGE};
+use http::header::{CONTENT_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use crate::client::Question;
+use crate::client::{Question, length};
 use crate::health::Asked;
 use crate::{Client, ClientError, Patience};
 
@@ -43,7 +43,7 @@ impl Client {
         patience: Patience,
     ) -> Result<Option<u64>, ClientError> {
         let response = self.blob(Method::HEAD, repository, digest, 0, patience).await?;
-        Ok(length(&response))
+        Ok(length(response.headers()))
     }
 
     /// Begins to read a blob.
@@ -56,7 +56,7 @@ impl Client {
             client: self.clone(),
             repository: repository.to_owned(),
             digest: digest.clone(),
-            size: length(&response),
+            size: length(response.headers()),
             body: Some(response.into_body()),
             at: 0,
             skip: 0,
@@ -73,19 +73,13 @@ impl Client {
         patience: Patience,
     ) -> Result<Response<Incoming>, ClientError> {
         let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if from > 0 {
             headers
                 .insert(RANGE, HeaderValue::try_from(format!("bytes={from}-")).map_err(http::Error::from)?);
         }
         let path = format!("{repository}/blobs/{digest}");
         let question = Question { method, path: &path, headers, repository, asked: Asked::Blob };
-        let response = self.ask(&question, patience).await?;
-        let encoding = response.headers().get(CONTENT_ENCODING);
-        if encoding.is_some_and(|encoding| encoding.as_bytes() != b"identity") {
-            return Err(ClientError::Useless { what: "the blob was packed on the way (Content-Encoding)" });
-        }
-        Ok(response)
+        self.ask(&question, patience).await
     }
 }
 
@@ -102,6 +96,9 @@ impl Download {
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         loop {
             let Some(body) = &mut self.body else {
+                if self.size == Some(self.at) {
+                    return Ok(None);
+                }
                 self.go_on().await?;
                 continue;
             };
@@ -114,8 +111,17 @@ impl Download {
                         continue;
                     }
                     self.at += bytes.len() as u64;
+                    if self.size.is_some_and(|size| self.at > size) {
+                        return Err(ClientError::Useless {
+                            what: "the blob is longer than it was said to be",
+                        });
+                    }
                     self.cuts = 0;
                     return Ok(Some(bytes));
+                }
+                // The rest that was asked for may be less than the rest that there is.
+                None if self.size.is_some_and(|size| self.at < size) => {
+                    self.cut(EgressError::Broken("the body ended before its length".into()))?;
                 }
                 None => return Ok(None),
                 Some(Err(error)) => self.cut(error)?,
@@ -141,7 +147,16 @@ impl Download {
     async fn go_on(&mut self) -> Result<(), ClientError> {
         let (client, digest) = (self.client.clone(), self.digest.clone());
         let asked = client.blob(Method::GET, &self.repository, &digest, self.at, Patience::Long).await;
-        let response = asked?;
+        let response = match asked {
+            // Nothing is behind what came: only the end of it was cut off.
+            Err(ClientError::Unexpected { status: StatusCode::RANGE_NOT_SATISFIABLE })
+                if self.size.is_none() =>
+            {
+                self.size = Some(self.at);
+                return Ok(());
+            }
+            asked => asked?,
+        };
         let starts_at = match response.status() {
             StatusCode::PARTIAL_CONTENT => range_start(response.headers()),
             _ => Some(0),
@@ -157,10 +172,6 @@ impl Download {
         self.body = Some(response.into_body());
         Ok(())
     }
-}
-
-fn length(response: &Response<Incoming>) -> Option<u64> {
-    response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// `Content-Range: bytes 7-9/10`.

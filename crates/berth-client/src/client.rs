@@ -2,14 +2,21 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use berth_egress::{Egress, EgressOptions, Incoming, Limits, Link, Origin, Reach, RootsError, empty};
-use http::header::{AUTHORIZATION, LOCATION, VIA};
+use berth_egress::{
+    Egress, EgressError, EgressOptions, Incoming, Limits, Link, Origin, Reach, RootsError, empty, whole,
+};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, VIA};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use crate::auth::Authenticator;
 use crate::health::{Asked, Breaker};
 use crate::{ClientError, Credentials, Health, Patience, RateLimit, fault, retry};
+
+/// How long an answer is waited for that somebody could do without.
+const QUICK: Duration = Duration::from_secs(5);
 
 /// Redirects that are followed.
 pub(crate) const REDIRECTS: usize = 3;
@@ -103,62 +110,118 @@ impl Client {
         self.0.breaker.health()
     }
 
-    /// Asks, and tries again what may pass. Gives an answer of success.
+    /// Asks, and tries again what may pass. Gives the head of an answer of success, and its body to read.
     pub(crate) async fn ask(
         &self,
         question: &Question<'_>,
         patience: Patience,
     ) -> Result<Response<Incoming>, ClientError> {
+        self.tries(question, patience, |response| std::future::ready(Ok(response))).await
+    }
+
+    /// Asks for what is read whole, of at most `limit` bytes. A body that is cut is a try as well.
+    ///
+    /// # Errors
+    /// [`EgressError::TooLong`] if it is longer.
+    pub(crate) async fn ask_whole(
+        &self,
+        question: &Question<'_>,
+        patience: Patience,
+        limit: usize,
+    ) -> Result<Response<Bytes>, ClientError> {
+        let read = |response: Response<Incoming>| async move {
+            if length(response.headers()).is_some_and(|length| length > limit as u64) {
+                return Err(EgressError::TooLong { limit }.into());
+            }
+            let (head, body) = response.into_parts();
+            Ok(Response::from_parts(head, whole(body, limit).await?))
+        };
+        self.tries(question, patience, read).await
+    }
+
+    async fn tries<T, F: Future<Output = Result<T, ClientError>>>(
+        &self,
+        question: &Question<'_>,
+        patience: Patience,
+        read: impl Fn(Response<Incoming>) -> F,
+    ) -> Result<T, ClientError> {
+        let breaker = &self.0.breaker;
         let mut tried = 1;
+        breaker.admit(question.asked).map_err(|left| ClientError::Resting { left })?;
         loop {
-            self.0.breaker.admit(question.asked).map_err(|left| ClientError::Resting { left })?;
-            let error = match self.exchange(question).await {
-                Ok(response) => {
-                    self.0.breaker.answered(RateLimit::read(response.headers()));
-                    return Ok(response);
-                }
+            let asked = match patience {
+                Patience::Long => self.exchange(question).await,
+                Patience::Short => within(QUICK, self.exchange(question)).await,
+            };
+            let error = match asked {
+                Ok(response) => match read(response).await {
+                    Ok(answer) => {
+                        breaker.answered();
+                        return Ok(answer);
+                    }
+                    Err(error) => error,
+                },
                 Err(error) => error,
             };
             if error.is_away() {
-                self.0.breaker.failed(&error);
+                breaker.failed(&error);
             } else {
-                self.0.breaker.answered(None);
+                breaker.answered();
             }
-            let again = error.is_passing() && tried < patience.tries();
+            // Whoever waited that long does not wait so long again.
+            let was_slow = matches!(error, ClientError::Egress(EgressError::TooSlow(_)));
+            let again = error.is_passing() && !was_slow && tried < patience.tries();
             let Some(wait) = retry::wait(tried, error.retry_after()).filter(|_| again) else {
                 return Err(error);
             };
             tracing::debug!(registry = %self.0.origin, %error, "asking again");
             tokio::time::sleep(wait).await;
+            if breaker.admit(question.asked).is_err() {
+                // Why it is left alone from now on says more than that it is.
+                return Err(error);
+            }
             tried += 1;
         }
     }
 
     /// Asks once: signs in if it has to, follows redirects.
     async fn exchange(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
-        let Shared { origin, egress, auth, .. } = &*self.0;
+        let Shared { origin, egress, auth, breaker, .. } = &*self.0;
         let scope = format!("repository:{}:pull", question.repository);
         let link = Link::new(origin.clone(), &format!("/v2/{}", question.path))?;
         let sent = auth.header(egress, &scope).await?;
         let mut response = self.send(question, &link, sent.as_ref()).await?;
-        let mut asked = link.clone();
         if response.status() == StatusCode::UNAUTHORIZED {
             let header = auth.challenged(egress, &scope, &link, response.headers(), sent.as_ref()).await?;
             if header.is_some() {
                 response = self.send(question, &link, header.as_ref()).await?;
             }
         }
-        for _ in 0..REDIRECTS {
-            let Some(next) = redirect(&response, &asked)? else { break };
+        breaker.counted(RateLimit::read(response.headers()));
+        let mut asked = link;
+        let mut redirects = 0;
+        while let Some(next) = redirect(&response, &asked)? {
+            redirects += 1;
+            if redirects > REDIRECTS {
+                return Err(ClientError::Redirects);
+            }
             // Where it leads to is another server, or the same with the right to read in its address: no credentials.
             response = self.send(question, &next, None).await?;
             asked = next;
         }
-        match response.status() {
-            status if status.is_success() => Ok(response),
-            status if status.is_redirection() => Err(ClientError::Redirects),
-            _ => Err(fault::of(response).await),
+        let status = response.status();
+        if redirects > 0 && matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            // Storage refuses what the registry allowed. Who may read what is the registry's to say.
+            return Err(ClientError::Unexpected { status });
         }
+        if !status.is_success() {
+            return Err(fault::of(response).await);
+        }
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(ClientError::Useless { what: "it was packed on the way (Content-Encoding)" });
+        }
+        Ok(response)
     }
 
     async fn send(
@@ -168,6 +231,7 @@ impl Client {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Incoming>, ClientError> {
         let mut headers = question.headers.clone();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
@@ -177,6 +241,15 @@ impl Client {
         tracing::trace!(method = %question.method, %link, "asking");
         Ok(self.0.egress.send(question.method.clone(), link, headers, empty()).await?)
     }
+}
+
+/// Waits no longer than that for an answer.
+async fn within<T>(
+    limit: Duration,
+    asked: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    let answer = tokio::time::timeout(limit, asked).await;
+    answer.unwrap_or_else(|_| Err(EgressError::TooSlow(limit).into()))
 }
 
 /// Where an answer sends us, if it does.
@@ -193,6 +266,33 @@ fn redirect(response: &Response<Incoming>, from: &Link) -> Result<Option<Link>, 
     Ok(Some(to))
 }
 
+/// The length that an answer announces.
+pub(crate) fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A host without its port. Addresses with colons have brackets around them then.
 fn without_port(host: &str) -> &str {
-    host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host)
+    match host.rsplit_once(':') {
+        Some((host, _)) if !host.contains(':') || host.ends_with(']') => host,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_port;
+
+    #[test]
+    fn a_host_is_what_is_left_of_its_port() {
+        for (text, host) in [
+            ("auth.docker.io", "auth.docker.io"),
+            ("auth.docker.io:5001", "auth.docker.io"),
+            ("[fd00::1]:5001", "[fd00::1]"),
+            ("[fd00::1]", "[fd00::1]"),
+            ("fd00::1", "fd00::1"),
+        ] {
+            assert_eq!(without_port(text), host);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! From an answer that is none of success to an error.
 
+use std::ops::RangeInclusive;
+
 use berth_egress::{Incoming, whole};
 use http::{Response, StatusCode};
 use serde::Deserialize;
@@ -11,10 +13,13 @@ const LONGEST: usize = 64 * 1024;
 /// Characters of a message that are told on.
 const TOLD: usize = 200;
 
-/// What the specification calls "error codes".
+/// What the specification calls "error codes"; Docker Hub's token server has its own form.
 #[derive(Deserialize)]
 struct Errors {
+    #[serde(default)]
     errors: Vec<Fault>,
+    #[serde(default)]
+    details: String,
 }
 
 #[derive(Deserialize)]
@@ -46,8 +51,16 @@ pub(crate) async fn of(response: Response<Incoming>) -> ClientError {
 async fn message(response: Response<Incoming>) -> Option<String> {
     let body = whole(response.into_body(), LONGEST).await.ok()?;
     let errors: Errors = serde_json::from_slice(&body).ok()?;
-    let first = errors.errors.into_iter().next()?;
-    let text = if first.message.is_empty() { first.code } else { first.message };
-    let text: String = text.chars().filter(|c| !c.is_control()).take(TOLD).collect();
+    let first = errors.errors.into_iter().next();
+    let texts = first.map(|first| [first.message, first.code]).into_iter().flatten();
+    let text = texts.chain([errors.details]).find(|text| !text.is_empty())?;
+    let text: String = text.chars().filter(|letter| is_printable(*letter)).take(TOLD).collect();
     Some(text).filter(|text| !text.is_empty())
+}
+
+/// Whether a letter only shows itself: it controls no terminal, hides nothing and turns no text around.
+fn is_printable(letter: char) -> bool {
+    const HIDDEN: [RangeInclusive<char>; 4] =
+        ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}', '\u{feff}'..='\u{feff}'];
+    !letter.is_control() && !HIDDEN.iter().any(|some| some.contains(&letter))
 }

@@ -1,7 +1,9 @@
 //! Whether a registry is asked at all: one that is away, or said to wait, is left alone for a while.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use crate::{ClientError, RateLimit};
 
@@ -46,14 +48,28 @@ struct State {
     failures: u32,
     trouble: Option<String>,
     answered_at: Option<SystemTime>,
-    rest: Option<Rest>,
+    /// While it is taken to be away.
+    away: Option<Away>,
+    /// Until then it wants to be asked for no manifests.
+    busy_until: Option<Instant>,
     rate: Option<RateLimit>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Rest {
+struct Away {
     until: Instant,
     lasts: Duration,
+}
+
+impl State {
+    /// For how long it wants to be asked for no manifests.
+    fn is_busy(&self) -> Option<Duration> {
+        left(self.busy_until?)
+    }
+}
+
+fn left(until: Instant) -> Option<Duration> {
+    Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
 }
 
 impl Breaker {
@@ -61,58 +77,60 @@ impl Breaker {
     /// belongs to one that was answered already is still asked for.
     pub(crate) fn admit(&self, what: Asked) -> Result<(), Duration> {
         let mut state = self.lock();
-        let Some(rest) = state.rest else { return Ok(()) };
-        if what == Asked::Blob && state.failures < AWAY_AFTER {
-            return Ok(());
-        }
-        let left = rest.until.saturating_duration_since(Instant::now());
-        if !left.is_zero() {
+        if let (Asked::Manifest, Some(left)) = (what, state.is_busy()) {
             return Err(left);
         }
-        if state.failures < AWAY_AFTER {
-            state.rest = None;
-        } else {
-            // This one finds out; meanwhile the others rest on.
-            state.rest = Some(Rest { until: Instant::now() + rest.lasts, ..rest });
+        let Some(away) = &mut state.away else { return Ok(()) };
+        if let Some(left) = left(away.until) {
+            return Err(left);
         }
+        // This one finds out; meanwhile the others rest on, longer than before.
+        away.lasts = (away.lasts * 2).min(LONGEST_REST);
+        away.until = Instant::now() + away.lasts;
         Ok(())
     }
 
-    /// It answered, be it with a refusal.
-    pub(crate) fn answered(&self, rate: Option<RateLimit>) {
+    /// It answered, be it with a refusal. That it answers one thing does not mean that it wants to be asked another.
+    pub(crate) fn answered(&self) {
         let mut state = self.lock();
         state.failures = 0;
-        state.trouble = None;
         state.answered_at = Some(SystemTime::now());
-        state.rest = None;
+        state.away = None;
+        if state.is_busy().is_none() {
+            state.trouble = None;
+        }
+    }
+
+    /// It said what is left of its pulls.
+    pub(crate) fn counted(&self, rate: Option<RateLimit>) {
+        let mut state = self.lock();
         state.rate = rate.or(state.rate);
     }
 
-    /// It did not, or said that it cannot.
+    /// It did not answer, or said that it cannot.
     pub(crate) fn failed(&self, error: &ClientError) {
         let mut state = self.lock();
-        if !matches!(error, ClientError::TooMany { .. }) {
-            state.failures = state.failures.saturating_add(1);
-        }
         state.trouble = Some(error.to_string());
-        let lasts = match error {
-            ClientError::TooMany { retry_after } => retry_after.map(|wait| wait.min(LONGEST_PENANCE)),
-            _ if state.failures < AWAY_AFTER => None,
-            _ => Some(state.rest.map_or(FIRST_REST, |rest| (rest.lasts * 2).min(LONGEST_REST))),
-        };
-        if let Some(lasts) = lasts {
-            state.rest = Some(Rest { until: Instant::now() + lasts, lasts });
+        if let ClientError::TooMany { retry_after } = error {
+            let wait = retry_after.map(|wait| Instant::now() + wait.min(LONGEST_PENANCE));
+            state.busy_until = wait.max(state.busy_until);
+            return;
+        }
+        state.failures = state.failures.saturating_add(1);
+        // Those that were under way when it went away fail as well, and are no reason to rest longer.
+        if state.failures >= AWAY_AFTER && state.away.is_none() {
+            state.away = Some(Away { until: Instant::now() + FIRST_REST, lasts: FIRST_REST });
         }
     }
 
     pub(crate) fn health(&self) -> Health {
         let state = self.lock();
-        let left = state.rest.map(|rest| rest.until.saturating_duration_since(Instant::now()));
+        let away = state.away.and_then(|away| left(away.until));
         Health {
             failures: state.failures,
             trouble: state.trouble.clone(),
             answered_at: state.answered_at,
-            resting: left.filter(|left| !left.is_zero()),
+            resting: away.max(state.is_busy()),
             rate: state.rate,
         }
     }
@@ -130,41 +148,63 @@ mod tests {
         ClientError::Server { status: http::StatusCode::BAD_GATEWAY }
     }
 
-    #[test]
-    fn after_five_failures_nobody_asks_and_an_answer_ends_it() {
+    #[tokio::test(start_paused = true)]
+    async fn after_five_failures_nobody_asks_and_an_answer_ends_it() {
         let breaker = Breaker::default();
         for _ in 0..4 {
             breaker.failed(&away());
             assert_eq!(breaker.admit(Asked::Manifest), Ok(()));
         }
         breaker.failed(&away());
-        assert!(breaker.admit(Asked::Manifest).unwrap_err() <= FIRST_REST);
+        assert_eq!(breaker.admit(Asked::Manifest), Err(FIRST_REST));
+        assert_eq!(breaker.admit(Asked::Blob), Err(FIRST_REST));
         let health = breaker.health();
-        assert_eq!(health.failures, 5);
+        assert_eq!((health.failures, health.resting), (5, Some(FIRST_REST)));
         assert!(health.trouble.unwrap().contains("502"));
-        breaker.answered(None);
+        breaker.answered();
         assert_eq!(breaker.admit(Asked::Manifest), Ok(()));
-        assert_eq!(breaker.health().trouble, None);
+        let health = breaker.health();
+        assert_eq!((health.failures, health.trouble, health.resting), (0, None, None));
+        assert!(health.answered_at.is_some());
     }
 
-    #[test]
-    fn when_the_rest_is_over_one_may_ask() {
+    #[tokio::test(start_paused = true)]
+    async fn when_the_rest_is_over_one_finds_out_and_the_next_rest_is_longer() {
         let breaker = Breaker::default();
         (0..5).for_each(|_| breaker.failed(&away()));
-        breaker.lock().rest = Some(Rest { until: Instant::now(), lasts: FIRST_REST });
-        assert_eq!(breaker.admit(Asked::Manifest), Ok(()));
-        assert!(breaker.admit(Asked::Manifest).is_err(), "only one finds out");
-        breaker.failed(&away());
-        assert!(breaker.admit(Asked::Manifest).unwrap_err() > FIRST_REST, "the next rest is longer");
+        for seconds in [5, 10, 20, 40, 60, 60] {
+            let rest = Duration::from_secs(seconds);
+            assert_eq!(breaker.admit(Asked::Manifest), Err(rest));
+            tokio::time::advance(rest).await;
+            assert_eq!(breaker.admit(Asked::Blob), Ok(()));
+            breaker.failed(&away());
+        }
     }
 
-    #[test]
-    fn who_says_how_long_is_left_alone_so_long() {
+    /// Twenty questions that failed together made the first rest one of a minute.
+    #[tokio::test(start_paused = true)]
+    async fn failures_of_one_moment_are_one_reason_to_rest() {
         let breaker = Breaker::default();
-        breaker.failed(&ClientError::TooMany { retry_after: Some(Duration::from_secs(30)) });
-        assert!(breaker.admit(Asked::Manifest).unwrap_err() > Duration::from_secs(29));
+        (0..20).for_each(|_| breaker.failed(&away()));
+        assert_eq!(breaker.admit(Asked::Manifest), Err(FIRST_REST));
+    }
+
+    /// The first blob that was answered ended the rest, and the registry was asked for manifests again.
+    #[tokio::test(start_paused = true)]
+    async fn who_says_how_long_is_asked_for_no_manifest_so_long() {
+        let breaker = Breaker::default();
+        let rest = Duration::from_secs(30);
+        breaker.failed(&ClientError::TooMany { retry_after: Some(rest) });
+        breaker.answered();
+        assert_eq!(breaker.admit(Asked::Manifest), Err(rest));
         assert_eq!(breaker.admit(Asked::Blob), Ok(()));
+        let health = breaker.health();
+        assert_eq!((health.failures, health.resting), (0, Some(rest)));
+        assert!(health.trouble.unwrap().contains("429"));
+        tokio::time::advance(rest).await;
+        assert_eq!(breaker.admit(Asked::Manifest), Ok(()));
         breaker.failed(&ClientError::TooMany { retry_after: Some(Duration::from_secs(1 << 40)) });
-        assert!(breaker.admit(Asked::Manifest).unwrap_err() <= LONGEST_PENANCE);
+        breaker.failed(&ClientError::TooMany { retry_after: None });
+        assert_eq!(breaker.admit(Asked::Manifest), Err(LONGEST_PENANCE));
     }
 }

@@ -1,13 +1,13 @@
 //! Manifests: look, and read.
 
-use berth_egress::{Incoming, whole};
+use berth_egress::EgressError;
 use berth_oci::media_type::essence;
 use berth_oci::{Algorithm, Digest, Reference};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method};
 
-use crate::client::Question;
+use crate::client::{Question, length};
 use crate::health::Asked;
 use crate::{Client, ClientError, Patience};
 
@@ -51,8 +51,9 @@ impl Client {
         at: &Reference,
         patience: Patience,
     ) -> Result<ManifestHead, ClientError> {
-        let response = self.manifest(Method::HEAD, repository, at, patience).await?;
-        Ok(head(&response))
+        let path = format!("{repository}/manifests/{at}");
+        let response = self.ask(&question(Method::HEAD, repository, &path, ACCEPTED), patience).await?;
+        Ok(head(response.headers()))
     }
 
     /// Reads what a reference names, and checks that the bytes are what was asked for and what the registry says.
@@ -65,12 +66,15 @@ impl Client {
         at: &Reference,
         patience: Patience,
     ) -> Result<FetchedManifest, ClientError> {
-        let response = self.manifest(Method::GET, repository, at, patience).await?;
-        let head = head(&response);
-        if head.size.is_some_and(|size| size > LONGEST as u64) {
-            return Err(ClientError::Useless { what: "the manifest is larger than 4 MiB" });
-        }
-        let content = whole(response.into_body(), LONGEST).await?;
+        let path = format!("{repository}/manifests/{at}");
+        let question = question(Method::GET, repository, &path, ACCEPTED);
+        let response = match self.ask_whole(&question, patience, LONGEST).await {
+            Err(ClientError::Egress(EgressError::TooLong { .. })) => {
+                return Err(ClientError::Useless { what: "the manifest is larger than 4 MiB" });
+            }
+            response => response?,
+        };
+        let (head, content) = (head(response.headers()), response.into_body());
         let algorithm = at.digest().or(head.digest.as_ref()).map_or(Algorithm::Sha256, Digest::algorithm);
         let digest = Digest::of(algorithm, &content);
         if at.digest().is_some_and(|asked| *asked != digest) {
@@ -86,41 +90,27 @@ impl Client {
         Ok(FetchedManifest { digest, media_type: head.media_type, content })
     }
 
-    async fn manifest(
-        &self,
-        method: Method,
-        repository: &str,
-        at: &Reference,
-        patience: Patience,
-    ) -> Result<Response<Incoming>, ClientError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
-        let path = format!("{repository}/manifests/{at}");
-        let question = Question { method, path: &path, headers, repository, asked: Asked::Manifest };
-        self.ask(&question, patience).await
-    }
-
     /// Reads the list of what refers to a manifest: an image index, as the registry wrote it.
     ///
     /// # Errors
     /// [`ClientError::NotFound`] if the registry keeps no such lists.
     pub async fn referrers(&self, repository: &str, subject: &Digest) -> Result<Bytes, ClientError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/vnd.oci.image.index.v1+json"));
         let path = format!("{repository}/referrers/{subject}");
-        let question =
-            Question { method: Method::GET, path: &path, headers, repository, asked: Asked::Manifest };
-        let response = self.ask(&question, Patience::Short).await?;
-        Ok(whole(response.into_body(), LONGEST).await?)
+        let question = question(Method::GET, repository, &path, "application/vnd.oci.image.index.v1+json");
+        Ok(self.ask_whole(&question, Patience::Short, LONGEST).await?.into_body())
     }
 }
 
-fn head(response: &Response<Incoming>) -> ManifestHead {
-    let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let digest = response.headers().get("docker-content-digest").and_then(|value| value.to_str().ok());
+fn question<'a>(method: Method, repository: &'a str, path: &'a str, accept: &'static str) -> Question<'a> {
+    let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+    Question { method, path, headers, repository, asked: Asked::Manifest }
+}
+
+fn head(headers: &HeaderMap) -> ManifestHead {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     ManifestHead {
-        digest: digest.and_then(|digest| digest.parse().ok()),
-        media_type: text(CONTENT_TYPE).map(essence).unwrap_or_default().to_owned(),
-        size: text(CONTENT_LENGTH).and_then(|size| size.parse().ok()),
+        digest: text("docker-content-digest").and_then(|digest| digest.parse().ok()),
+        media_type: text(CONTENT_TYPE.as_str()).map(essence).unwrap_or_default().to_owned(),
+        size: length(headers),
     }
 }

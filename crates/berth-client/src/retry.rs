@@ -11,7 +11,7 @@ use rand::Rng;
 pub enum Patience {
     /// Nobody has another answer: up to three tries.
     Long,
-    /// There is another answer at hand, perhaps an older one: one try.
+    /// There is another answer at hand, perhaps an older one: one try, of five seconds at most.
     Short,
 }
 

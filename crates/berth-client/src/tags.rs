@@ -1,6 +1,5 @@
 //! Lists of tags.
 
-use berth_egress::whole;
 use http::header::LINK;
 use http::{HeaderMap, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -40,10 +39,9 @@ impl Client {
         let headers = HeaderMap::new();
         let question =
             Question { method: Method::GET, path: &path, headers, repository, asked: Asked::Manifest };
-        let response = self.ask(&question, Patience::Short).await?;
+        let response = self.ask_whole(&question, Patience::Short, LONGEST).await?;
         let more = response.headers().contains_key(LINK);
-        let body = whole(response.into_body(), LONGEST).await?;
-        let list: List = serde_json::from_slice(&body)
+        let list: List = serde_json::from_slice(response.body())
             .map_err(|_| ClientError::Useless { what: "its list of tags is none" })?;
         Ok(TagPage { tags: list.tags.unwrap_or_default(), more })
     }

@@ -1,78 +1,118 @@
-//! The client against a registry of a few lines, over real connections.
+//! The client against registries of a few lines, over real connections.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use berth_oci::{Algorithm, Digest, Reference};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::PrivateKeyDer;
+use tempfile::TempDir;
 
-use crate::{Client, ClientError, ClientOptions, Credentials, Patience, Reach, Secret};
+use crate::{Client, ClientError, ClientOptions, Credentials, ManifestHead, Patience, Reach, Secret};
+use fake::{Asked, Fake, Reply};
 
-type Answer = Response<Full<Bytes>>;
+mod astray;
+mod blobs;
+#[path = "../../berth-egress/src/tests/fake.rs"]
+mod fake;
+mod manifests;
+mod patience;
+mod secrets;
+mod sign_in;
 
-/// A server that answers by a function and remembers what it was asked: method, path with query, authorization.
-struct Fake {
-    address: SocketAddr,
-    seen: Arc<Mutex<Vec<String>>>,
+const MANIFEST: &str = "{\"schemaVersion\":2}";
+const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+/// `alice` and `secret`, as Basic has them.
+const ALICE: &str = "Basic YWxpY2U6c2VjcmV0";
+
+/// What a client of this registry begins with.
+fn options(fake: &Fake) -> ClientOptions {
+    let origin = format!("http://{}", fake.address).parse().unwrap();
+    ClientOptions { reach: Reach::Private, ..ClientOptions::new(origin) }
 }
 
-impl Fake {
-    async fn start(answer: impl Fn(&str, Option<&str>) -> Answer + Send + Sync + 'static) -> Fake {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (seen, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer));
-        let log = Arc::clone(&seen);
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
-                tokio::spawn(async move {
-                    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-                        let line = format!("{} {}", request.method(), request.uri());
-                        let told =
-                            request.headers().get("authorization").map(|v| v.to_str().unwrap().to_owned());
-                        log.lock().unwrap().push(format!("{line} {}", told.as_deref().unwrap_or("-")));
-                        let answer = answer(&line, told.as_deref());
-                        async move { Ok::<_, std::convert::Infallible>(answer) }
-                    });
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-                });
-            }
-        });
-        Fake { address, seen }
+fn client(fake: &Fake) -> Client {
+    Client::new(options(fake)).unwrap()
+}
+
+fn client_of_alice(fake: &Fake) -> Client {
+    Client::new(ClientOptions { credentials: Some(alice()), ..options(fake) }).unwrap()
+}
+
+fn alice() -> Credentials {
+    Credentials { user: "alice".into(), password: Secret::new("secret") }
+}
+
+fn latest() -> Reference {
+    "latest".parse().unwrap()
+}
+
+async fn head(client: &Client) -> Result<ManifestHead, ClientError> {
+    client.head_manifest("a/b", &latest(), Patience::Long).await
+}
+
+fn digest(content: impl AsRef<[u8]>) -> Digest {
+    Digest::of(Algorithm::Sha256, content.as_ref())
+}
+
+/// The manifest, whatever was asked for.
+fn manifest(asked: &Asked) -> Reply {
+    let digest = digest(MANIFEST).to_string();
+    let headers = [("content-type", OCI), ("docker-content-digest", &digest)];
+    let length = MANIFEST.len().to_string();
+    match asked.method.as_str() {
+        "HEAD" => Reply::new(200, &[headers[0], headers[1], ("content-length", &length)], ""),
+        _ => Reply::new(200, &headers, MANIFEST),
     }
-
-    fn options(&self) -> ClientOptions {
-        let origin = format!("http://{}", self.address).parse().unwrap();
-        ClientOptions { reach: Reach::Private, ..ClientOptions::new(origin) }
-    }
-
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.seen.lock().unwrap())
-    }
 }
 
-fn say(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
-    let builder = headers.iter().fold(Response::builder().status(status), |b, (n, v)| b.header(*n, *v));
-    builder.body(Full::from(body.to_owned())).unwrap()
+fn challenge(text: &str) -> Reply {
+    Reply::new(401, &[("www-authenticate", text)], "")
 }
 
-fn alice() -> Option<Credentials> {
-    Some(Credentials { user: "alice".into(), password: Secret::new("secret") })
+fn authorization(asked: &Asked) -> &str {
+    asked.headers.get("authorization").map_or("", String::as_str)
 }
 
+/// What was asked: the request, and with which authorization.
+fn seen(fake: &Fake) -> Vec<String> {
+    let line = |asked: Asked| format!("{} {} {}", asked.method, asked.target, authorization(&asked));
+    fake.take().into_iter().map(|asked| line(asked).trim_end().to_owned()).collect()
+}
+
+/// A registry behind TLS, and the options of a client that believes its certificate.
+async fn secure(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> (Fake, ClientOptions, TempDir) {
+    let pair = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(pair.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![pair.cert.der().clone()], key)
+        .unwrap();
+    let fake = Fake::at("127.0.0.1:0", Some(config), answer).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, pair.cert.pem()).unwrap();
+    let origin = format!("https://{}", fake.address).parse().unwrap();
+    let options = ClientOptions { reach: Reach::Private, ca_file: Some(file), ..ClientOptions::new(origin) };
+    (fake, options, folder)
+}
+
+/// Whoever asks may do so in a task of its own, or of many.
 #[tokio::test]
-async fn a_password_goes_to_no_other_realm() {
-    let sink = Fake::start(|_, _| say(200, &[], "{\"token\":\"t\"}")).await;
-    let realm = format!("Bearer realm=\"http://{}/token\",service=\"s\"", sink.address);
-    let fake = Fake::start(move |_, _| say(401, &[("www-authenticate", &realm)], "")).await;
-    let client = Client::new(ClientOptions { credentials: alice(), ..fake.options() }).unwrap();
-    let asked = client.head_manifest("a/b", &"latest".parse().unwrap(), Patience::Long).await;
-    assert!(matches!(asked, Err(ClientError::ForeignRealm { .. })), "{asked:?}");
-    assert_eq!(sink.take(), Vec::<String>::new());
+async fn what_is_asked_can_wait_on_any_thread() {
+    fn anywhere<T: Send>(it: T) -> T {
+        it
+    }
+    let fake = Fake::start(manifest).await;
+    let client = client(&fake);
+    let (at, digest) = (latest(), digest(MANIFEST));
+    anywhere(client.head_manifest("a/b", &at, Patience::Long)).await.unwrap();
+    anywhere(client.get_manifest("a/b", &at, Patience::Long)).await.unwrap();
+    anywhere(client.referrers("a/b", &digest)).await.unwrap();
+    anywhere(client.head_blob("a/b", &digest, Patience::Long)).await.unwrap();
+    let mut blob = anywhere(client.get_blob("a/b", &digest)).await.unwrap();
+    anywhere(blob.next()).await.unwrap();
+    anywhere(client.tags("a/b", 1, "")).await.unwrap();
 }

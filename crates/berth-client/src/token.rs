@@ -1,17 +1,20 @@
 //! Tokens of a token server (`distribution`'s "Token Authentication Specification").
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use berth_egress::{Egress, Link, empty, whole};
+use berth_egress::{Egress, EgressError, Link, empty, whole};
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::{ClientError, Credentials, Secret, fault};
 
 /// Bytes of an answer.
 const LONGEST: usize = 64 * 1024;
+/// Time for everything, until a token is there.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// How long a token is good when nobody says it, and at least (the specification's own minimum).
 const MINIMUM: Duration = Duration::from_secs(60);
 /// A token is not used in its last seconds: it has to arrive.
@@ -61,13 +64,21 @@ pub(crate) async fn fetch(
         headers.insert(AUTHORIZATION, credentials.basic()?);
     }
     let response = egress.send(Method::GET, &link, headers, empty()).await?;
-    if !response.status().is_success() {
-        return Err(fault::of(response).await);
-    }
-    let body = whole(response.into_body(), LONGEST).await?;
     let useless = ClientError::Useless { what: "its token server gives no token" };
+    if !response.status().is_success() {
+        return Err(match fault::of(response).await {
+            // It is the token server that has no such thing, which says nothing of the image.
+            ClientError::NotFound | ClientError::Unexpected { .. } => useless,
+            error => error,
+        });
+    }
+    let body = match whole(response.into_body(), LONGEST).await {
+        Err(EgressError::TooLong { .. }) => return Err(useless),
+        body => body?,
+    };
     let Ok(granted) = serde_json::from_slice::<Granted>(&body) else { return Err(useless) };
-    let Some(text) = granted.token.or(granted.access_token).filter(|text| !text.is_empty()) else {
+    let is_one = |text: &String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let Some(text) = granted.token.filter(is_one).or(granted.access_token.filter(is_one)) else {
         return Err(useless);
     };
     let lasts = granted.expires_in.map_or(MINIMUM, Duration::from_secs).max(MINIMUM);

@@ -40,6 +40,7 @@ const fn v6(first: u16, second: u16, prefix: u8) -> IpNet {
 }
 
 /// The registries of special addresses (RFC 6890, RFC 4193, RFC 3879, RFC 6598), as far as nobody serves images there.
+/// The first that fits counts.
 const SPECIAL: &[(IpNet, Forbidden)] = &[
     (v4(127, 0, 0, 0, 8), Forbidden::Loopback),
     (v4(10, 0, 0, 0, 8), Forbidden::Private),
@@ -48,9 +49,12 @@ const SPECIAL: &[(IpNet, Forbidden)] = &[
     (v4(100, 64, 0, 0, 10), Forbidden::Private),
     (v4(198, 18, 0, 0, 15), Forbidden::Private),
     (v4(169, 254, 0, 0, 16), Forbidden::LinkLocal),
+    // Public by its number, and answered by the cloud next to a machine of Azure alone.
+    (v4(168, 63, 129, 16, 32), Forbidden::LinkLocal),
     (v4(0, 0, 0, 0, 8), Forbidden::Reserved),
     (v4(192, 0, 0, 0, 24), Forbidden::Reserved),
     (v4(192, 0, 2, 0, 24), Forbidden::Reserved),
+    (v4(192, 88, 99, 0, 24), Forbidden::Reserved),
     (v4(198, 51, 100, 0, 24), Forbidden::Reserved),
     (v4(203, 0, 113, 0, 24), Forbidden::Reserved),
     (v4(224, 0, 0, 0, 3), Forbidden::Reserved),
@@ -58,13 +62,17 @@ const SPECIAL: &[(IpNet, Forbidden)] = &[
     (v6(0xfc00, 0, 7), Forbidden::Private),
     (v6(0xfec0, 0, 10), Forbidden::Private),
     (v6(0xfe80, 0, 10), Forbidden::LinkLocal),
-    (v6(0xff00, 0, 8), Forbidden::Reserved),
-    (v6(0x100, 0, 64), Forbidden::Reserved),
-    (v6(0x2001, 0xdb8, 32), Forbidden::Reserved),
-    // Teredo and 6to4 carry an IPv4 address of somebody's choice, and nobody runs them any more.
-    (v6(0x2001, 0, 32), Forbidden::Reserved),
+    // Teredo (among the addresses of protocols) and 6to4 carry an IPv4 address of somebody's choice, and nobody runs
+    // them any more.
+    (v6(0x2001, 0, 23), Forbidden::Reserved),
     (v6(0x2002, 0, 16), Forbidden::Reserved),
-    (IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 96)), Forbidden::Reserved),
+    (v6(0x2001, 0xdb8, 32), Forbidden::Reserved),
+    (v6(0x3fff, 0, 20), Forbidden::Reserved),
+    // Machines that everybody can reach have addresses of 2000::/3. What is left are groups, and IPv4 in the forms of
+    // translators that stand in somebody's own network.
+    (v6(0, 0, 3), Forbidden::Reserved),
+    (v6(0x4000, 0, 2), Forbidden::Reserved),
+    (v6(0x8000, 0, 1), Forbidden::Reserved),
 ];
 
 impl Reach {
@@ -127,15 +135,31 @@ mod tests {
             ("ff02::1", Forbidden::Reserved),
             ("2002:7f00:1::", Forbidden::Reserved),
             ("2001:db8::1", Forbidden::Reserved),
+            ("168.63.129.16", Forbidden::LinkLocal),
+            ("::127.0.0.1", Forbidden::Reserved),
+            ("::ffff:0:127.0.0.1", Forbidden::Reserved),
+            ("64:ff9b:1::7f00:1", Forbidden::Reserved),
+            ("2001:0:7f00:1::", Forbidden::Reserved),
+            ("2001:10::1", Forbidden::Reserved),
+            ("3fff::1", Forbidden::Reserved),
+            ("5f00::1", Forbidden::Reserved),
+            ("fd00:ec2::254", Forbidden::Private),
         ] {
             let address: IpAddr = text.parse().unwrap();
             assert_eq!(Reach::Public.allows(address), Err(what), "{text}");
             let private = matches!(what, Forbidden::Loopback | Forbidden::Private);
             assert_eq!(Reach::Private.allows(address).is_ok(), private, "{text}");
         }
-        for text in
-            ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::808:808"]
-        {
+        for text in [
+            "1.1.1.1",
+            "172.32.0.1",
+            "100.128.0.1",
+            "168.63.129.17",
+            "2606:4700::1",
+            "2001:200::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::808:808",
+        ] {
             assert_eq!(Reach::Public.allows(text.parse().unwrap()), Ok(()), "{text}");
         }
     }

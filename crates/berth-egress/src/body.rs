@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http_body::Body;
 use hyper::body;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::EgressError;
 
@@ -54,11 +54,17 @@ impl Stream for Incoming {
     }
 }
 
-/// Reads a whole body of at most `limit` bytes.
+/// Reads a whole body of at most `limit` bytes, for which four times the idle limit is waited: what is read whole is
+/// small, and what comes in drops would keep somebody waiting for ever.
 ///
 /// # Errors
 /// [`EgressError::TooLong`] as soon as it is longer, and those of the stream.
-pub async fn whole(mut body: Incoming, limit: usize) -> Result<Bytes, EgressError> {
+pub async fn whole(body: Incoming, limit: usize) -> Result<Bytes, EgressError> {
+    let time = body.idle * 4;
+    timeout(time, collected(body, limit)).await.map_err(|_| EgressError::TooSlow(time))?
+}
+
+async fn collected(mut body: Incoming, limit: usize) -> Result<Bytes, EgressError> {
     let Some(first) = body.next().await.transpose()? else { return Ok(Bytes::new()) };
     if first.len() > limit {
         return Err(EgressError::TooLong { limit });

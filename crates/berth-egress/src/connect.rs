@@ -2,18 +2,19 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper::rt;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -28,6 +29,21 @@ const PER_STEP: Duration = Duration::from_secs(10);
 /// Addresses of one name that are tried.
 const ADDRESSES: usize = 6;
 
+/// Finds the addresses of a name.
+pub(crate) type LookUp =
+    Arc<dyn Fn(String, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
+
+/// As the system does it.
+pub(crate) fn look_up() -> LookUp {
+    Arc::new(|host, port| Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) }))
+}
+
+/// A host as [`Origin`](crate::Origin) spells it.
+pub(crate) fn spelled(host: &str) -> String {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |address| address.to_string())
+}
+
 /// Connects for one destination.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -35,11 +51,12 @@ pub(crate) struct Connector {
     pub(crate) reach: Reach,
     /// Hosts on a private network, if the reach is private; every other host has to be public.
     pub(crate) private: Arc<[String]>,
+    pub(crate) look_up: LookUp,
 }
 
 impl Connector {
     async fn connect(self, uri: Uri) -> Result<Wire, EgressError> {
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = spelled(uri.host().unwrap_or_default());
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let stream = self.reach(&host, port).await?;
@@ -50,19 +67,22 @@ impl Connector {
         let name = ServerName::try_from(host.clone()).map_err(|error| failed(io::Error::other(error)))?;
         let shake = TlsConnector::from(self.tls.clone()).connect(name, stream);
         let stream = timeout(PER_STEP, shake).await.map_err(|_| EgressError::TooSlow(PER_STEP))?;
-        Ok(Wire::Tls(Box::new(TokioIo::new(stream.map_err(failed)?))))
+        Ok(Wire::Tls(Box::new(TokioIo::new(stream.map_err(|error| failed(in_words(error)))?))))
     }
 
     /// Connects to the first address that answers. The name is looked up once, and if any of its addresses is forbidden
     /// none is used: such a name means harm or a mistake.
     async fn reach(&self, host: &str, port: u16) -> Result<TcpStream, EgressError> {
         let unknown = |source| EgressError::Name { host: host.to_owned(), source };
-        let looked_up = timeout(PER_STEP, tokio::net::lookup_host((host, port))).await;
-        let looked_up = looked_up.map_err(|_| EgressError::TooSlow(PER_STEP))?.map_err(unknown)?;
-        let addresses: Vec<SocketAddr> = looked_up.collect();
+        let looked_up = timeout(PER_STEP, (self.look_up)(host.to_owned(), port)).await;
+        let addresses = looked_up.map_err(|_| EgressError::TooSlow(PER_STEP))?.map_err(unknown)?;
         for address in &addresses {
             let allowed = self.reach_of(host).allows(address.ip());
             allowed.map_err(|what| EgressError::Address { host: host.to_owned(), what })?;
+            // It is this machine by definition (RFC 6761, section 6.3), and what goes there may go in the clear.
+            if host == "localhost" && !address.ip().is_loopback() {
+                return Err(unknown(io::Error::other("localhost is looked up as another machine")));
+            }
         }
         let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses.into_iter().take(ADDRESSES) {
@@ -82,6 +102,32 @@ impl Connector {
         let known = self.private.iter().any(|private| private.eq_ignore_ascii_case(host));
         if known { self.reach } else { Reach::Public }
     }
+}
+
+/// What a handshake failed by, for people first.
+fn in_words(error: io::Error) -> io::Error {
+    use CertificateError as Certificate;
+    use rustls::Error::{InvalidCertificate, InvalidMessage};
+    let Some(reason) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return error;
+    };
+    let words = match reason {
+        InvalidMessage(_) => "it answers without TLS",
+        InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
+            "nobody who is trusted here signed its certificate"
+        }
+        InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
+            "its certificate has expired"
+        }
+        InvalidCertificate(Certificate::NotValidYet | Certificate::NotValidYetContext { .. }) => {
+            "its certificate is not valid yet; compare the clocks"
+        }
+        InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }) => {
+            "its certificate is for another name"
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{words} ({reason})"))
 }
 
 impl tower_service::Service<Uri> for Connector {

@@ -14,7 +14,7 @@ use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
-use crate::connect::Connector;
+use crate::connect::{Connector, LookUp, look_up, spelled};
 use crate::{EgressError, Incoming, Link, Reach, RootsError, roots};
 
 /// A body on its way out.
@@ -52,7 +52,7 @@ impl Default for Limits {
 pub struct EgressOptions {
     /// How far it may be.
     pub reach: Reach,
-    /// The hosts that the reach is meant for. Others, where it sends us, have to be public.
+    /// The hosts that the reach is meant for, without ports. Others, where it sends us, have to be public.
     pub hosts: Vec<String>,
     /// Certificates of its own authority, PEM.
     pub ca_file: Option<PathBuf>,
@@ -75,14 +75,16 @@ impl Egress {
     /// # Errors
     /// [`RootsError`] if its certificates cannot be used.
     pub fn new(options: &EgressOptions) -> Result<Egress, RootsError> {
-        let own = options.ca_file.as_deref().map(roots::file).transpose()?.unwrap_or_default();
-        if options.ca_file.is_some() && own.is_empty() {
-            return Err(RootsError::Damaged);
-        }
+        Egress::with(options, look_up())
+    }
+
+    /// One that looks names up by `look_up`.
+    pub(crate) fn with(options: &EgressOptions, look_up: LookUp) -> Result<Egress, RootsError> {
         let connector = Connector {
-            tls: Arc::new(roots::config(&own, options.unverified)?),
+            tls: Arc::new(roots::config(options.ca_file.as_deref(), options.unverified)?),
             reach: options.reach,
-            private: options.hosts.clone().into(),
+            private: options.hosts.iter().map(|host| spelled(host)).collect(),
+            look_up,
         };
         let client = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

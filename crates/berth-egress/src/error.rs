@@ -47,7 +47,7 @@ pub enum EgressError {
     #[error("the connection broke")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It took too long.
-    #[error("nothing came for {} s", .0.as_secs())]
+    #[error("nothing, or not enough, came within {} s", .0.as_secs())]
     TooSlow(Duration),
     /// More came than is wanted.
     #[error("the answer is longer than {limit} bytes")]
@@ -66,13 +66,15 @@ pub enum EgressError {
 impl EgressError {
     /// Whether it may help to try again, with the same request: nothing says that the server does not want it.
     pub fn is_passing(&self) -> bool {
-        matches!(
-            self,
+        match self {
             EgressError::Name { .. }
-                | EgressError::Connect { .. }
-                | EgressError::Broken(_)
-                | EgressError::TooSlow(_)
-        )
+            | EgressError::Connect { .. }
+            | EgressError::Broken(_)
+            | EgressError::TooSlow(_) => true,
+            // What TLS refuses, it refuses again. Anything else is a connection that ended.
+            EgressError::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
+            _ => false,
+        }
     }
 
     /// The same once more, for who only has it lent: what has a source keeps its text.

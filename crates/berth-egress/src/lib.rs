@@ -13,6 +13,9 @@ mod error;
 mod origin;
 mod roots;
 
+#[cfg(test)]
+mod tests;
+
 pub use address::{Forbidden, Reach};
 pub use body::{Incoming, whole};
 pub use egress::{Egress, EgressOptions, Limits, Outgoing, empty, form};

@@ -84,6 +84,8 @@ impl Origin {
                     80
                 }
             }
+            // The parser of numbers takes a sign.
+            Some(text) if text.starts_with('+') => return Err(OriginError::Malformed),
             Some(text) => text.parse().ok().filter(|port| *port > 0).ok_or(OriginError::Malformed)?,
         };
         Ok(Origin { secure, host: host(authority.host())?, port })
@@ -260,6 +262,8 @@ mod tests {
             "https://quay.io:0",
             "https://quay.io:99999",
             "https://quay.io:port",
+            "https://quay.io:+443",
+            "https://quay.io:",
             "https://quay.io/path",
             "https://quay.io?q",
             "https://quay.io\\@evil.example",

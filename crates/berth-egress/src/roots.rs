@@ -24,30 +24,36 @@ pub enum RootsError {
         source: rustls::pki_types::pem::Error,
     },
     /// It holds no certificate, or one that cannot be read.
-    #[error("the ca certificates have to be in PEM, at least one, and none that is damaged")]
-    Damaged,
+    #[error("the ca file {path} has to hold certificates in PEM, and nothing that is damaged")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// The TLS library refuses its settings.
     #[error("TLS cannot be set up; this is a fault of the program, please report it")]
     Setup(#[from] rustls::Error),
 }
 
-/// Reads certificates of a file.
-///
-/// # Errors
-/// [`RootsError::File`].
-pub(crate) fn file(path: &Path) -> Result<Vec<CertificateDer<'static>>, RootsError> {
+/// Adds the certificates of a file.
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {
     let unread = |source| RootsError::File { path: path.to_owned(), source };
-    CertificateDer::pem_file_iter(path).map_err(unread)?.collect::<Result<_, _>>().map_err(unread)
+    let damaged = || RootsError::Damaged { path: path.to_owned() };
+    let own = CertificateDer::pem_file_iter(path).map_err(unread)?;
+    let own: Vec<_> = own.collect::<Result<_, _>>().map_err(unread)?;
+    if own.is_empty() {
+        return Err(damaged());
+    }
+    own.into_iter().try_for_each(|certificate| roots.add(certificate).map_err(|_| damaged()))
 }
 
-/// How TLS is spoken: with the system's certificates and `own`, or without judging at all.
-pub(crate) fn config(own: &[CertificateDer<'static>], unverified: bool) -> Result<ClientConfig, RootsError> {
+/// How TLS is spoken: with the certificates of the system and of `ca_file`, or without judging at all.
+pub(crate) fn config(ca_file: Option<&Path>, unverified: bool) -> Result<ClientConfig, RootsError> {
     let mut roots = RootCertStore::empty();
     // A certificate of the system that cannot be read is one that is not believed; the others are of use. None at all
     // shows when somebody connects, which is better than a server that does not start.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for certificate in own {
-        roots.add(certificate.clone()).map_err(|_| RootsError::Damaged)?;
+    if let Some(path) = ca_file {
+        add_file(&mut roots, path)?;
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?;

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use berth_client::{Client, ClientError, ClientOptions, Credentials, Health, Reach, Secret};
 use berth_oci::{Pattern, RepositoryName};
@@ -18,6 +19,9 @@ use crate::{MirrorError, Settings};
 
 /// Downloads from one upstream at a time. More wait: a server is not to be stormed in somebody's name.
 const DOWNLOADS: usize = 24;
+
+/// How long an upstream may take to begin its answer.
+const HEAD: Duration = Duration::from_secs(20);
 
 /// An upstream with its connections. It is made anew when its settings change.
 pub(crate) struct Upstream {
@@ -187,6 +191,8 @@ impl Upstream {
 fn source(plan: &Plan, base: Base, is_first: bool) -> Result<Source, berth_client::RootsError> {
     let mut options = ClientOptions::new(base.origin);
     options.via = Some(plan.via.clone());
+    // Clients give up after 30 s without the head of an answer.
+    options.limits.head = HEAD;
     options.reach = if plan.settings.private { Reach::Private } else { Reach::Public };
     options.ca_file.clone_from(&plan.settings.ca_file);
     options.unverified = plan.settings.unverified;

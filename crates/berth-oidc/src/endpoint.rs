@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::Uri;
+use berth_egress::{Link, OriginError};
 
 /// Why an address is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,41 +22,31 @@ pub enum AddressError {
     Fragment,
 }
 
+impl From<OriginError> for AddressError {
+    fn from(error: OriginError) -> AddressError {
+        match error {
+            OriginError::Credentials => AddressError::Credentials,
+            OriginError::Query => AddressError::Fragment,
+            _ => AddressError::Malformed,
+        }
+    }
+}
+
 /// An address that may be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
+    /// As it was written: issuers are compared letter for letter.
     text: String,
-    uri: Uri,
-    host: String,
-    port: u16,
-    is_secure: bool,
+    link: Link,
 }
 
 impl Endpoint {
     pub(crate) fn parse(text: &str) -> Result<Endpoint, AddressError> {
-        // The parser would forget it in silence.
-        if text.contains('#') {
-            return Err(AddressError::Fragment);
+        let link: Link = text.parse()?;
+        if !link.origin().is_secure() && !is_this_machine(link.origin().host()) {
+            return Err(AddressError::Insecure);
         }
-        let uri: Uri = text.parse().map_err(|_| AddressError::Malformed)?;
-        let authority = uri.authority().ok_or(AddressError::Malformed)?;
-        if authority.as_str().contains('@') {
-            return Err(AddressError::Credentials);
-        }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let is_secure = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") if is_this_machine(&host) => false,
-            Some("http") => return Err(AddressError::Insecure),
-            _ => return Err(AddressError::Malformed),
-        };
-        let default = if is_secure { 443 } else { 80 };
-        let port =
-            port(&authority.as_str()[authority.host().len()..], default).ok_or(AddressError::Malformed)?;
-        if host.is_empty() {
-            return Err(AddressError::Malformed);
-        }
-        Ok(Endpoint { text: text.to_owned(), uri, host, port, is_secure })
+        Ok(Endpoint { text: text.to_owned(), link })
     }
 
     /// As it was written.
@@ -64,46 +54,28 @@ impl Endpoint {
         &self.text
     }
 
-    /// A name or an address, without brackets.
-    pub(crate) fn host(&self) -> &str {
-        &self.host
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.port
+    /// A name or an address, in lower case and without brackets.
+    pub(crate) fn host(&self) -> &str {
+        self.link.origin().host()
     }
 
     /// Whether it is `https`.
     pub(crate) fn is_secure(&self) -> bool {
-        self.is_secure
+        self.link.origin().is_secure()
     }
 
     pub(crate) fn has_query(&self) -> bool {
         self.text.contains('?')
     }
-
-    /// What the field `host` of a request says.
-    pub(crate) fn authority(&self) -> &str {
-        self.uri.authority().map_or("", |authority| authority.as_str())
-    }
-
-    /// Path and query, as the first line of a request has it.
-    pub(crate) fn target(&self) -> &str {
-        self.uri.path_and_query().map_or("/", |target| target.as_str())
-    }
 }
 
-/// Reads what follows the host: nothing, or a colon and a number. (The parser lets numbers pass that are no port.)
-fn port(text: &str, default: u16) -> Option<u16> {
-    if text.is_empty() {
-        return Some(default);
-    }
-    text.strip_prefix(':')?.parse().ok().filter(|port| *port > 0)
-}
-
+/// A name that is looked up as another machine is refused when it is connected to.
 fn is_this_machine(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -112,12 +84,15 @@ mod tests {
 
     #[test]
     fn an_address_has_its_parts() {
-        let endpoint = Endpoint::parse("https://id.example/realms/a?b=c").unwrap();
-        assert_eq!((endpoint.host(), endpoint.port(), endpoint.is_secure()), ("id.example", 443, true));
-        assert_eq!((endpoint.authority(), endpoint.target()), ("id.example", "/realms/a?b=c"));
-        let endpoint = Endpoint::parse("http://[::1]:8080").unwrap();
-        assert_eq!((endpoint.host(), endpoint.port(), endpoint.is_secure()), ("::1", 8080, false));
-        assert_eq!((endpoint.authority(), endpoint.target()), ("[::1]:8080", "/"));
+        for (text, host, is_secure) in [
+            ("https://id.example/realms/a?b=c", "id.example", true),
+            ("https://ID.example", "id.example", true),
+            ("http://[::1]:8080", "::1", false),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            assert_eq!((endpoint.as_str(), endpoint.host(), endpoint.is_secure()), (text, host, is_secure));
+            assert_eq!(endpoint.has_query(), text.contains('?'));
+        }
     }
 
     #[test]
@@ -132,6 +107,8 @@ mod tests {
             ("https://id.example:/", AddressError::Malformed),
             ("https://id.example:70000/", AddressError::Malformed),
             ("https://id.example/\nx", AddressError::Malformed),
+            ("https://0x7f.1/", AddressError::Malformed),
+            ("https://localhost./", AddressError::Malformed),
             ("http://id.example/", AddressError::Insecure),
             ("http://127.0.0.1.id.example/", AddressError::Insecure),
             ("http://10.0.0.1/", AddressError::Insecure),

@@ -27,10 +27,11 @@ mod endpoint;
 mod form;
 mod http;
 
+pub use berth_egress::{EgressError, Forbidden, RootsError};
 pub use callback::{Callback, CallbackError};
 pub use endpoint::AddressError;
 pub use error::{Fault, OidcError};
-pub use http::{HttpError, RootsError};
+pub use http::HttpError;
 pub use identity::Identity;
 pub use options::ProviderOptions;
 pub use pending::{Begun, Pending, PendingError};

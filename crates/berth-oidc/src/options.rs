@@ -44,8 +44,8 @@ impl ProviderOptions {
         }
     }
 
-    /// Looks at everything that can be seen without asking the provider.
-    pub(crate) fn check(&self) -> Result<(), OidcError> {
+    /// Looks at everything that can be seen without asking the provider. Gives the issuer's address.
+    pub(crate) fn check(&self) -> Result<Endpoint, OidcError> {
         let issuer = Endpoint::parse(&self.issuer).map_err(|source| OidcError::Address {
             what: "issuer",
             url: self.issuer.clone(),
@@ -68,7 +68,7 @@ impl ProviderOptions {
         if !self.scopes.iter().all(|scope| !scope.is_empty() && scope.bytes().all(of_scope)) {
             return Err(wrong("scopes", "each is a word without spaces, quotes and backslashes"));
         }
-        Ok(())
+        Ok(issuer)
     }
 
     /// The scopes as they are asked for: `openid` first, none twice.

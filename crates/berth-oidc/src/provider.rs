@@ -42,9 +42,8 @@ impl Provider {
     ///
     /// If an option cannot be used, or there are no certificates.
     pub fn new(options: ProviderOptions) -> Result<Provider, OidcError> {
-        options.check()?;
-        let needs_roots = options.issuer.starts_with("https:");
-        let client = Client::new(options.ca_file.as_deref(), needs_roots)?;
+        let issuer = options.check()?;
+        let client = Client::new(&issuer, options.ca_file.as_deref())?;
         Ok(Provider { inner: Arc::new(Inner { options, client, known: Known::default() }) })
     }
 

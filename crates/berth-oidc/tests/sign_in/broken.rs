@@ -1,6 +1,6 @@
 //! Providers that are away, broken, or answer what they must not.
 
-use berth_oidc::{Fault, HttpError, IdTokenError, OidcError, Provider};
+use berth_oidc::{EgressError, Fault, HttpError, IdTokenError, OidcError, Provider};
 use serde_json::{Value, json};
 
 use crate::fake::{Fake, Reply};
@@ -25,7 +25,11 @@ async fn token_endpoints_that_give_no_token() {
         ("HTML", Reply::Text(200, html.clone()), ask!(HttpError::NotJson(_))),
         ("400 with HTML", Reply::Text(400, html), ask!(HttpError::Status(_))),
         ("nothing", Reply::Text(200, String::new()), ask!(HttpError::NotJson(_))),
-        ("a huge body", Reply::Text(200, " ".repeat(300_000)), ask!(HttpError::TooLong)),
+        (
+            "a huge body",
+            Reply::Text(200, " ".repeat(300_000)),
+            ask!(HttpError::Egress(EgressError::TooLong { .. })),
+        ),
         ("a redirect", Reply::Redirect("/elsewhere".to_owned()), ask!(HttpError::Redirect(_))),
         ("a refusal", Reply::Json(400, refusal), |error| matches!(error, OidcError::TokenRefused { .. })),
         ("no ID token", Reply::Json(200, json!({"access_token": "a", "token_type": "Bearer"})), |error| {
@@ -91,7 +95,10 @@ async fn a_provider_that_is_away_hinders_nothing_but_signing_in() {
     drop(listener);
     let provider = Provider::new(options(&fake.issuer)).unwrap();
     let error = provider.begin(BACK, at(NOW)).await.unwrap_err();
-    assert!(matches!(error, OidcError::Ask { source: HttpError::Connect(_), .. }), "{error:?}");
+    assert!(
+        matches!(error, OidcError::Ask { source: HttpError::Egress(EgressError::Connect { .. }), .. }),
+        "{error:?}"
+    );
     assert_eq!(error.fault(), Fault::Provider);
 }
 
@@ -129,6 +136,15 @@ async fn what_a_provider_says_of_itself_must_be_usable() {
         let error = provider.begin(BACK, at(NOW)).await.unwrap_err();
         assert!(is_right(&error), "{field} {value}: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_provider_on_this_machine_may_call_it_by_its_other_names() {
+    let fake = Fake::start().await;
+    let token = fake.issuer.replace("127.0.0.1", "localhost");
+    fake.script().discovery["token_endpoint"] = json!(format!("{token}/token"));
+    let provider = Provider::new(options(&fake.issuer)).unwrap();
+    Scene::at(fake, provider).await.finish().await.unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use berth_oidc::{HttpError, OidcError, Provider, RootsError};
+use berth_oidc::{EgressError, HttpError, OidcError, Provider, RootsError};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::PrivateKeyDer;
@@ -58,7 +58,10 @@ async fn a_certificate_of_nobody_is_not_believed() {
     options.ca_file = Some(folder.path().join("ca.pem"));
     std::fs::write(folder.path().join("ca.pem"), other).unwrap();
     let error = Provider::new(options).unwrap().begin(BACK, at(NOW)).await.unwrap_err();
-    assert!(matches!(error, OidcError::Ask { source: HttpError::Tls(_), .. }), "{error:?}");
+    assert!(
+        matches!(error, OidcError::Ask { source: HttpError::Egress(EgressError::Tls { .. }), .. }),
+        "{error:?}"
+    );
     assert_eq!(fake.script().asked.len(), 0);
 }
 
@@ -72,6 +75,26 @@ async fn a_provider_behind_tls_cannot_point_to_what_has_none() {
     fake.script().discovery["token_endpoint"] = json!("http://127.0.0.1:9/token");
     let error = Provider::new(options).unwrap().begin(BACK, at(NOW)).await.unwrap_err();
     assert!(matches!(error, OidcError::Address { what: "token_endpoint", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_provider_cannot_point_to_a_private_network_but_to_its_own_host() {
+    for (field, count) in [("token_endpoint", 0), ("jwks_uri", 1)] {
+        let (fake, pem) = start().await;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), pem).unwrap();
+        let port = fake.issuer.rsplit(':').next().unwrap();
+        for host in ["127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254"] {
+            fake.script().discovery[field] = json!(format!("https://{host}:{port}/"));
+            let mut options = options(&fake.issuer);
+            options.ca_file = Some(folder.path().join("ca.pem"));
+            let scene = Scene::at(fake.clone(), Provider::new(options).unwrap()).await;
+            fake.script().asked.clear();
+            let error = scene.finish().await.unwrap_err();
+            assert!(matches!(error, OidcError::Ask { source: HttpError::Forbidden { .. }, .. }), "{error:?}");
+            assert_eq!(fake.script().asked.len(), count, "{field} at {host}");
+        }
+    }
 }
 
 #[test]

@@ -8,10 +8,16 @@ use crate::client::{Client, encoded, query};
 use crate::failure::Failure;
 use crate::output::{field, json as print, line, rows, table};
 
+mod client_config;
 mod options;
+mod pins;
+mod rehearse;
 mod status;
 
+use client_config::ClientConfigArgs;
 use options::OptionArgs;
+use pins::PinArgs;
+use rehearse::RehearseArgs;
 
 /// What can be done with upstreams.
 #[derive(Subcommand)]
@@ -26,6 +32,16 @@ pub(crate) enum MirrorCommand {
     List(ListArgs),
     /// How upstreams are: health, hits, bytes saved, room, pulls that are left, the last trouble
     Status(StatusArgs),
+    /// Which images in use would fail if their upstream were away; exit code 1 if there are some
+    Rehearse(RehearseArgs),
+    /// Keep an image in the cache, whatever the room and however long nobody uses it
+    Pin(PinArgs),
+    /// Let a pinned image go when its time comes
+    Unpin(PinArgs),
+    /// List pinned images
+    Pins(ListArgs),
+    /// Print the lines by which clients ask this server for images of other registries
+    ClientConfig(ClientConfigArgs),
 }
 
 #[derive(Args)]
@@ -71,6 +87,11 @@ pub(crate) fn run(command: &MirrorCommand) -> Result<(), Failure> {
         MirrorCommand::Status(args) => {
             status::run(&Client::open(&args.folder, false)?, args.name.as_deref(), &args.shown)
         }
+        MirrorCommand::Rehearse(args) => rehearse::run(args),
+        MirrorCommand::Pin(args) => pins::set(args, true),
+        MirrorCommand::Unpin(args) => pins::set(args, false),
+        MirrorCommand::Pins(args) => pins::list(args),
+        MirrorCommand::ClientConfig(args) => client_config::run(args),
     }
 }
 

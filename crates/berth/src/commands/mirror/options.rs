@@ -1,7 +1,7 @@
 //! What can be set of an upstream.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -31,13 +31,13 @@ pub(super) struct OptionArgs {
     #[arg(long, value_name = "HOST")]
     auth_host: Vec<String>,
     /// It is on this machine or in a private network
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     private: Option<bool>,
     /// Certificates of its own authority (PEM); '' for none
     #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    ca_file: Option<String>,
     /// Take any certificate: whoever is between can then read and change everything but what is asked by digest
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     unverified: Option<bool>,
     /// Only its repositories of this pattern, for example org/app or org/**; may be given several times
     #[arg(long, value_name = "PATTERN")]
@@ -130,12 +130,12 @@ impl OptionArgs {
     /// The server may have started in another folder, so it is told the whole path.
     fn ca_file(&self) -> Result<Option<Value>, Failure> {
         let Some(file) = &self.ca_file else { return Ok(None) };
-        if file.as_os_str().is_empty() {
+        if file.is_empty() {
             return Ok(Some(Value::Null));
         }
-        let path = file
+        let path = Path::new(file)
             .canonicalize()
-            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+            .map_err(|error| Failure::usage(format!("cannot read {file}: {error}")))?;
         let text = path.to_str().ok_or_else(|| Failure::usage("the name of that file is not UTF-8"))?;
         Ok(Some(text.into()))
     }

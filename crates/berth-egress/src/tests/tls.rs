@@ -1,0 +1,140 @@
+//! Servers behind TLS: whose certificate is believed, and what is told when it is not.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::PrivateKeyDer;
+use tempfile::TempDir;
+
+use super::fake::{Fake, Reply};
+use super::{get, private};
+use crate::{Egress, EgressError, EgressOptions, RootsError};
+
+/// An authority, and its certificate in a file.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    folder: TempDir,
+}
+
+impl Authority {
+    fn new() -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
+        Authority { issuer: Issuer::new(params, key), folder }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// A server with a certificate for `name`.
+    async fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Fake {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        Fake::at("127.0.0.1:0", Some(config), |_| Reply::new(200, &[], "good")).await
+    }
+}
+
+async fn ask(host: &str, server: &Fake, options: &EgressOptions) -> Result<(), EgressError> {
+    let url = format!("https://{host}:{}/", server.address.port());
+    get(&Egress::new(options).unwrap(), &url).await.map(drop)
+}
+
+fn here() -> EgressOptions {
+    private(&["localhost", "127.0.0.1"])
+}
+
+#[tokio::test]
+async fn an_own_authority_is_believed_by_its_file() {
+    let authority = Authority::new();
+    let options = EgressOptions { ca_file: Some(authority.file()), ..here() };
+    for host in ["localhost", "127.0.0.1"] {
+        let server = authority.server(host, |_| ()).await;
+        ask(host, &server, &options).await.unwrap();
+        assert_eq!(server.lines(), ["GET /"]);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_believed_says_why() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let past = |params: &mut CertificateParams| params.not_after = date_time_ymd(2020, 1, 1);
+    let future = |params: &mut CertificateParams| params.not_before = date_time_ymd(2099, 1, 1);
+    let good = authority.server("localhost", |_| ()).await;
+    let plain = Fake::start(|_| Reply::new(400, &[], "plain")).await;
+    for (server, ca, why) in [
+        (&good, None, "nobody who is trusted here signed its certificate"),
+        (&good, Some(other.file()), "nobody who is trusted here signed its certificate"),
+        (&authority.server("other.example", |_| ()).await, Some(authority.file()), "for another name"),
+        (&authority.server("localhost", past).await, Some(authority.file()), "has expired"),
+        (&authority.server("localhost", future).await, Some(authority.file()), "not valid yet"),
+        (&plain, Some(authority.file()), "it answers without TLS"),
+    ] {
+        let error = ask("localhost", server, &EgressOptions { ca_file: ca, ..here() }).await.unwrap_err();
+        let told = error.to_string();
+        assert!(told.contains("localhost") && told.contains(why), "{told}");
+        assert!(matches!(error, EgressError::Tls { .. }) && !error.is_passing(), "{error:?}");
+        assert_eq!(server.lines(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn whose_certificate_is_not_judged_only_has_to_have_one() {
+    let authority = Authority::new();
+    let options = EgressOptions { unverified: true, ..here() };
+    let past = |params: &mut CertificateParams| params.not_after = date_time_ymd(2020, 1, 1);
+    ask("localhost", &authority.server("other.example", past).await, &options).await.unwrap();
+    let plain = Fake::start(|_| Reply::new(400, &[], "plain")).await;
+    let error = ask("localhost", &plain, &options).await.unwrap_err();
+    assert!(matches!(error, EgressError::Tls { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_cut_may_pass_and_one_that_stops_is_given_up() {
+    let cut = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let egress = Egress::new(&here()).unwrap();
+    let url = format!("https://{}/", cut.local_addr().unwrap());
+    let (error, ()) = tokio::join!(async { get(&egress, &url).await.err().unwrap() }, async {
+        drop(cut.accept().await.unwrap());
+    });
+    assert!(matches!(&error, EgressError::Tls { source, .. } if source.kind() != ErrorKind::InvalidData));
+    assert!(error.is_passing(), "{error:?}");
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    let error = get(&egress, &url).await.err().unwrap();
+    assert!(matches!(error, EgressError::TooSlow(_)) && error.is_passing(), "{error:?}");
+    assert_eq!(began.elapsed().as_secs(), 10);
+}
+
+#[tokio::test]
+async fn a_file_without_certificates_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    let new = || Egress::new(&EgressOptions { ca_file: Some(file.clone()), ..here() }).err().unwrap();
+    assert!(matches!(new(), RootsError::File { .. }));
+    for text in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        std::fs::write(&file, text).unwrap();
+        let error = new();
+        assert!(matches!(error, RootsError::Damaged { .. }), "{text}: {error:?}");
+        assert!(error.to_string().contains("ca.pem"));
+    }
+}
