@@ -140,7 +140,9 @@ impl Harbor<'_> {
             Ok(())
         };
         add("docker.io", &self.hub, &["--visibility", "public"], "")?;
-        let ann = ["--user", "ann", "--password-stdin", "--visibility", "public"];
+        // The realm is another origin than the registry, as Docker Hub's is: it has to be named to get a password.
+        let realm = self.tokens.address().to_string();
+        let ann = ["--user", "ann", "--password-stdin", "--auth-host", &realm, "--visibility", "public"];
         add("quay.io", &self.quay, &ann, TOKEN_PASSWORD)?;
         let root = ["--user", ROOT, "--password-stdin", "--visibility", "private"];
         add("private.test", &self.other, &root, OTHER_PASSWORD)?;
@@ -197,12 +199,13 @@ impl Shown {
             .map(|(_, it)| it)
     }
 
-    /// The first error's code and message.
-    fn error(&self) -> anyhow::Result<(String, String)> {
+    /// What it says is wrong, which must be in the form of the protocol.
+    fn error(&self) -> anyhow::Result<String> {
         let body = String::from_utf8_lossy(&self.body);
         let told: Value = serde_json::from_str(&body).with_context(|| format!("no JSON: {body}"))?;
-        let part = |name: &str| told["errors"][0][name].as_str().map(str::to_owned);
-        part("code").zip(part("message")).with_context(|| format!("no error in {body}"))
+        let error = &told["errors"][0];
+        ensure!(error["code"].is_string() && error["message"].is_string(), "no error in {body}");
+        Ok(error.to_string())
     }
 }
 

@@ -22,7 +22,7 @@ const IMAGES: usize = 40;
 /// How much of a case's pulls and time each part has; the rest of the pulls comes when the upstream behaves.
 const PARTS: [(Measure, usize); 3] = [(Measure::Blobs, 20), (Measure::Manifests, 15), (Measure::Some, 35)];
 /// So long after the misbehaviour a mirror may still wait before it asks again.
-const HEALING: Duration = Duration::from_secs(30);
+const HEALING: Duration = Duration::from_secs(75);
 
 /// What is counted of the pulls of one case.
 #[derive(Debug, Default)]

@@ -65,6 +65,11 @@ impl TokenServer {
         )
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The statuses that were answered so far.
     pub(crate) fn answered(&self) -> Vec<u16> {
         self.shared.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -26,11 +26,11 @@ fn credentials(harbor: &Harbor<'_>) {
     stage.step("mirror", "credentials that the upstream does not believe are told as such", || {
         set_password(harbor, "not the word")?;
         let answer = harbor.ask(&unknown, &[])?;
-        let (code, message) = answer.error()?;
+        let told = answer.error()?;
         ensure!(answer.status >= 400, "{}", answer.head);
         // The person here is not the one who is to log in.
-        ensure!(answer.status != 401, "the client was asked for a name: {code} {message}");
-        ensure!(message.contains("quay.io"), "{code} {message} does not say whose credentials");
+        ensure!(answer.status != 401, "the client was asked for a name: {told}");
+        ensure!(told.contains("quay.io"), "{told} does not say whose credentials");
         Ok(())
     });
     stage.step("mirror", "with the right credentials it goes on", || {

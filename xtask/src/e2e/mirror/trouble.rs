@@ -11,7 +11,7 @@ use crate::mirror::images::{Image, TAG};
 use crate::random::Random;
 
 /// How long the mirror may keep away from an upstream that is well again.
-const HEALING: Duration = Duration::from_secs(30);
+const HEALING: Duration = Duration::from_secs(75);
 
 /// Runs the steps.
 pub(super) fn run(harbor: &Harbor<'_>) {
@@ -49,13 +49,13 @@ fn refusals(harbor: &Harbor<'_>) {
         let stale = harbor.ask(&format!("/v2/docker.io/{known}/manifests/app"), &["--head"])?;
         ensure!(stale.header("warning").is_some(), "{trouble}: no Warning in {}", stale.head);
         let answer = harbor.ask(&unknown, &[])?;
-        let (code, message) = answer.error()?;
+        let told = answer.error()?;
         ensure!(
             answer.status == 429 || answer.status >= 500,
-            "{trouble}: what is unknown was answered {} {code} {message}",
+            "{trouble}: what is unknown was answered {} {told}",
             answer.status
         );
-        ensure!(message.contains("docker.io"), "{trouble}: {message:?} does not say who is in trouble");
+        ensure!(told.contains("docker.io"), "{trouble}: {told} does not say who is in trouble");
         Ok(())
     };
     harbor.stage.step("mirror", "an upstream that is away: known tags go on, others say why", || {
