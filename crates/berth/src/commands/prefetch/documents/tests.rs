@@ -1,3 +1,5 @@
+//! Compose files and manifests as people write them.
+
 use super::{Found, filled, read};
 
 fn images(text: &str) -> Vec<String> {
