@@ -47,11 +47,6 @@ impl Mirrors {
         (all > 0).then(|| percent(hits, all))
     }
 
-    /// How full the cache is, if it has a limit.
-    fn fullness(&self, status: &&Status) -> Option<u64> {
-        status.settings.max_bytes.map(|limit| percent(status.bytes, limit).min(100))
-    }
-
     fn pulls_left(&self, status: &&Status) -> Option<(u64, u64)> {
         let (_, health) = status.servers.first()?;
         health.rate.map(|rate| (rate.remaining, rate.limit))
