@@ -25,10 +25,11 @@ mod token;
 mod tests;
 
 pub use berth_egress::{EgressError, Forbidden, Limits, Link, Origin, OriginError, Reach, RootsError};
+pub use berth_oci::Secret;
 pub use blob::Download;
 pub use challenge::Challenge;
 pub use client::{Client, ClientOptions};
-pub use credentials::{Credentials, Secret};
+pub use credentials::Credentials;
 pub use error::ClientError;
 pub use health::Health;
 pub use manifest::{FetchedManifest, ManifestHead};
