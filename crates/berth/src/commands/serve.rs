@@ -90,7 +90,7 @@ async fn serve(effective: &Effective) -> Result<(), Failure> {
         tokio::spawn(joined.registry.clone().run_janitor()),
         tokio::spawn(joined.registry.clone().run_cleaning()),
         tokio::spawn(joined.registry.clone().run_uses()),
-        tokio::spawn(joined.accounts.run_upkeep()),
+        tokio::spawn(joined.accounts.clone().run_upkeep()),
         tokio::spawn(joined.mirror.clone().run()),
         tokio::spawn(control.serve(handler)),
     ];
