@@ -147,7 +147,7 @@ impl Client {
     ) -> Result<T, ClientError> {
         let breaker = &self.0.breaker;
         let mut tried = 1;
-        breaker.admit(question.asked).map_err(|left| ClientError::Resting { left })?;
+        breaker.admit(question.asked).map_err(|left| breaker.refusal(left))?;
         loop {
             let asked = match patience {
                 Patience::Long => self.exchange(question).await,

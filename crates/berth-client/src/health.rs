@@ -90,6 +90,14 @@ impl Breaker {
         Ok(())
     }
 
+    /// Why nobody may ask for so long.
+    pub(crate) fn refusal(&self, left: Duration) -> ClientError {
+        match self.lock().is_busy() {
+            Some(_) => ClientError::TooMany { retry_after: Some(left) },
+            None => ClientError::Resting { left },
+        }
+    }
+
     /// It answered, be it with a refusal. That it answers one thing does not mean that it wants to be asked another.
     pub(crate) fn answered(&self) {
         let mut state = self.lock();

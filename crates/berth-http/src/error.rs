@@ -1,5 +1,7 @@
 //! From an error to its answer: the one place where errors become JSON, and where they are logged.
 
+use std::borrow::Cow;
+
 use berth_mirror::MirrorError;
 use berth_oci::{ErrorCode, RouteError};
 use berth_registry::{Refusal, RegistryError};
@@ -22,7 +24,7 @@ pub(crate) struct ApiError {
     detail: Value,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// For the client, in place of the standard words of the code.
-    message: Option<&'static str>,
+    message: Option<Cow<'static, str>>,
     /// For the log.
     source: Option<Source>,
 }
@@ -38,7 +40,7 @@ struct Errors<'a> {
 #[derive(Serialize)]
 struct Entry<'a> {
     code: &'static str,
-    message: &'static str,
+    message: &'a str,
     detail: &'a Value,
 }
 
@@ -85,8 +87,8 @@ impl ApiError {
     }
 
     /// Says it in other words than those of the code: some clients show the message and nothing else.
-    pub(crate) fn saying(mut self, message: &'static str) -> ApiError {
-        self.message = Some(message);
+    pub(crate) fn saying(mut self, message: impl Into<Cow<'static, str>>) -> ApiError {
+        self.message = Some(message.into());
         self
     }
 
@@ -125,7 +127,7 @@ impl ApiError {
         } else {
             tracing::debug!(code = self.code.code(), detail = %self.detail, "a request was refused");
         }
-        let (code, message) = (self.code.code(), self.message.unwrap_or(self.code.message()));
+        let (code, message) = (self.code.code(), self.message.as_deref().unwrap_or(self.code.message()));
         let document = Errors { errors: [Entry { code, message, detail: &self.detail }] };
         let mut answer = json(status, &document).with(CACHE_CONTROL, NO_STORE);
         if status == StatusCode::TOO_MANY_REQUESTS
@@ -148,7 +150,8 @@ impl From<RegistryError> for ApiError {
 impl From<MirrorError> for ApiError {
     fn from(error: MirrorError) -> ApiError {
         let later = error.retry_after().map(|wait| HeaderValue::from(wait.as_secs().max(1)));
-        let new = ApiError::new(error.code(), error.detail());
+        // Most clients show the message and nothing else, and this is about a server that they do not know of.
+        let new = ApiError::new(error.code(), error.detail()).saying(error.to_string());
         let told = ApiError { source: Some(Box::new(error)), ..new };
         match later {
             Some(later) => told.with(RETRY_AFTER, later),

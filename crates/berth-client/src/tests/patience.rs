@@ -54,7 +54,7 @@ async fn a_long_wait_is_told_at_once_and_manifests_rest_while_blobs_go_on() {
         let mut blob = client.get_blob("a/b", &digest("blob")).await.unwrap();
         while blob.next().await.unwrap().is_some() {}
         let error = head(&client).await.unwrap_err();
-        assert!(matches!(error, ClientError::Resting { .. }) && error.is_away(), "{error:?}");
+        assert!(matches!(error, ClientError::TooMany { .. }) && error.is_away(), "{error:?}");
     }
     assert_eq!(began.elapsed().as_secs(), 0);
     assert_eq!(fake.lines().len(), 4, "a manifest, three blobs");

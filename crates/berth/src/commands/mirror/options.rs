@@ -46,10 +46,10 @@ pub(super) struct OptionArgs {
     #[arg(long, value_name = "PATTERN")]
     deny: Vec<String>,
     /// How long a tag is taken to name what it named, for example 5m; 0s asks each time
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = seconds_or_none)]
     fresh: Option<u32>,
     /// How long a tag is served that it could not be asked about, for example 30d
-    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", value_parser = seconds_or_none)]
     stale: Option<u32>,
     /// Bytes that its images may take here, for example 50GiB; or none, for any number
     #[arg(long, value_name = "SIZE|none", value_parser = at_most)]
@@ -68,6 +68,11 @@ pub(super) struct OptionArgs {
 /// A number, or that there is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Limit(Option<u64>);
+
+/// A time that may be none: `0s`.
+fn seconds_or_none(text: &str) -> Result<u32, String> {
+    if matches!(text, "0" | "0s") { Ok(0) } else { seconds(text) }
+}
 
 fn at_most(text: &str) -> Result<Limit, String> {
     if text == "none" {
