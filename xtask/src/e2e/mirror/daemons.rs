@@ -154,3 +154,15 @@ pub(super) fn podman(harbor: &Harbor<'_>) -> anyhow::Result<()> {
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_lines_of_one_registry_are_found() {
+        let printed =
+            "# once\n# /etc/a.test/hosts.toml\nserver = 1\n\n# /etc/b.test/hosts.toml\nserver = 2\n";
+        assert_eq!(super::told_hosts(printed, "a.test").unwrap(), "server = 1\n\n");
+        assert_eq!(super::told_hosts(printed, "b.test").unwrap(), "server = 2\n");
+        assert!(super::told_hosts(printed, "c.test").is_err());
+    }
+}
