@@ -27,7 +27,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     parallel: u32,
     /// Longest time of one misbehaviour, in seconds; what is not pulled by then is not pulled.
-    #[arg(long, default_value_t = 18, value_name = "N")]
+    #[arg(long, default_value_t = 12, value_name = "N")]
     seconds: u64,
     /// Only the misbehaviours whose name contains this text.
     #[arg(long, value_name = "TEXT")]
