@@ -131,6 +131,10 @@ impl Upstream {
                 Err(error) => error,
             };
             tracing::debug!(upstream = %self.name, origin = %source.client.origin(), error = chain(&error), "no answer");
+            // Who set a password up wants to hear that it will not do; elsewhere this is how registries say "not there".
+            if self.settings.user.is_some() && matches!(error, ClientError::Unauthorized { .. }) {
+                self.complain(format!("{remote}: {}", chain(&error)));
+            }
             if worst.as_ref().is_none_or(|worst| !worst.is_away()) {
                 worst = Some(error);
             }

@@ -213,7 +213,7 @@ impl Authorizer {
         {
             return Ok(self.proof(caller, &renamed, false, None));
         }
-        let upstream = self.upstream_of(repository).await?;
+        let upstream = self.upstream_of(repository, R::ACTION).await?;
         let makes_public = match &self.rule {
             Rule::Open => false,
             Rule::Accounts { accounts, .. } if accounts.any() => {
@@ -256,15 +256,33 @@ impl Authorizer {
         }
     }
 
-    /// The upstream that a name belongs to. What was pushed under such a name before the upstream was set up stays what
-    /// it is, and is not its.
-    async fn upstream_of(&self, repository: &RepositoryName) -> Result<Option<Upstream>, RegistryError> {
-        let Some(upstream) = self.upstreams.of(repository) else { return Ok(None) };
-        let own = match &self.rule {
-            Rule::Open => false,
-            Rule::Accounts { meta, .. } => meta.door(repository).await?.is_some_and(|door| !door.is_mirrored),
+    /// The upstream that a repository belongs to: by its name, unless it was pushed here before there was that upstream;
+    /// and for changes also by what it holds, if that upstream is no more. So what came from an upstream is never mixed
+    /// with what somebody pushes, and is the upstream's again when that is set up anew.
+    async fn upstream_of(
+        &self,
+        repository: &RepositoryName,
+        action: Action,
+    ) -> Result<Option<Upstream>, RegistryError> {
+        let named = self.upstreams.of(repository);
+        // Only names with a dot in their first part can have come from an upstream.
+        let first =
+            repository.as_str().split_once('/').map(|(first, _)| first).filter(|first| first.contains('.'));
+        let Some(first) = first.filter(|_| named.is_some() || action != Action::Pull) else {
+            return Ok(None);
         };
-        Ok((!own).then_some(upstream))
+        let found = match &self.rule {
+            Rule::Open => None,
+            Rule::Accounts { meta, .. } => meta.door(repository).await?,
+        };
+        Ok(match found {
+            Some(found) if !found.is_mirrored => None,
+            Some(found) => {
+                let visibility = door(found.is_public);
+                named.or_else(|| Some(Upstream { name: first.into(), visibility }))
+            }
+            None => named,
+        })
     }
 
     /// Where a former name leads to, if there is no repository of that name and the caller may pull from the one that

@@ -26,6 +26,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use berth_auth::Accounts;
+use berth_mirror::Mirror;
 use berth_registry::Registry;
 use bytes::Bytes;
 use http::Response;
@@ -52,6 +53,7 @@ pub struct Options {
 pub struct Web {
     pub(crate) registry: Registry,
     pub(crate) accounts: Accounts,
+    pub(crate) mirror: Option<Mirror>,
     pub(crate) options: Arc<Options>,
 }
 
@@ -61,7 +63,13 @@ pub type Answering<'a> = Pin<Box<dyn Future<Output = Response<Bytes>> + Send + '
 impl Web {
     /// The page of a registry and its accounts.
     pub fn new(registry: Registry, accounts: Accounts, options: Options) -> Web {
-        Web { registry, accounts, options: Arc::new(options) }
+        Web { registry, accounts, mirror: None, options: Arc::new(options) }
+    }
+
+    /// Shows what is mirrored as well.
+    pub fn with_mirror(mut self, mirror: Mirror) -> Web {
+        self.mirror = Some(mirror);
+        self
     }
 
     /// Answers a request. Errors are pages too.

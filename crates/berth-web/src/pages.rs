@@ -8,6 +8,7 @@ mod files;
 mod history;
 mod home;
 mod image;
+mod mirrors;
 mod removal;
 mod repository;
 mod robots;

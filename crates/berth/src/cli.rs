@@ -11,6 +11,7 @@ use crate::commands::audit::AuditArgs;
 use crate::commands::copy::{CopyArgs, PromoteArgs};
 use crate::commands::grant::GrantCommand;
 use crate::commands::mirror::MirrorCommand;
+use crate::commands::prefetch::PrefetchArgs;
 use crate::commands::repo::RepoCommand;
 use crate::commands::retention::RetentionCommand;
 use crate::commands::robot::RobotCommand;
@@ -74,7 +75,15 @@ const MIRROR_EXAMPLES: &str = "\
   berth mirror add docker.io --user me --password-stdin <token.txt
   berth mirror add corp.example --url https://registry.corp.example --ca-file corp.pem --private
   berth mirror set docker.io --max-size 50GiB --max-age 30d
+  berth mirror client-config containerd  what to write where, so that clients ask this server
+  berth mirror rehearse quay.io          what would fail if it were away
   docker pull localhost:5000/quay.io/prometheus/busybox";
+
+const PREFETCH_EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth prefetch alpine:3 quay.io/prometheus/prometheus
+  berth prefetch --platform linux/amd64 --platform linux/arm64 ghcr.io/org/app:1
+  berth prefetch --file compose.yml --file k8s.yaml";
 
 const RETENTION_EXAMPLES: &str = "\
 \x1b[1;32mExamples:\x1b[0m
@@ -148,6 +157,9 @@ pub(crate) enum Command {
     /// Registries whose images are kept here once somebody asked for them
     #[command(subcommand, arg_required_else_help = true, after_help = MIRROR_EXAMPLES)]
     Mirror(MirrorCommand),
+    /// Fetch images of other registries before somebody needs them
+    #[command(after_help = PREFETCH_EXAMPLES)]
+    Prefetch(PrefetchArgs),
     /// Search the audit log
     Audit(AuditArgs),
     /// Put load on any registry and measure it
@@ -323,6 +335,7 @@ impl Command {
             Command::Quota(command) => commands::usage::quota(&command),
             Command::Repo(command) => commands::repo::run(&command),
             Command::Mirror(command) => commands::mirror::run(&command),
+            Command::Prefetch(args) => commands::prefetch::run(&args),
             Command::Audit(args) => commands::audit::run(&args),
             Command::Bench(args) => commands::bench::run(*args),
             Command::Completions(args) => commands::completions::run(&args),

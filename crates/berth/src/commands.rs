@@ -8,6 +8,7 @@ pub(crate) mod copy;
 pub(crate) mod grant;
 pub(crate) mod inspect_layer;
 pub(crate) mod mirror;
+pub(crate) mod prefetch;
 pub(crate) mod removal;
 pub(crate) mod repo;
 pub(crate) mod retention;

@@ -1,6 +1,7 @@
 //! How a command fails: a kind, a cause, and hints on what to do.
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -86,6 +87,15 @@ impl Failure {
             cause = error.source();
         }
         false
+    }
+}
+
+/// In one line, for a failure that is one of many.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text(false);
+        let first = text.lines().next().unwrap_or_default();
+        f.write_str(first.strip_prefix("error: ").unwrap_or(first))
     }
 }
 

@@ -62,7 +62,8 @@ pub(crate) fn page(
         configuration: configuration(effective),
         metrics: Box::new(move || metrics.encode()),
     };
-    let web = Web::new(joined.registry.clone(), joined.accounts.clone(), options);
+    let web = Web::new(joined.registry.clone(), joined.accounts.clone(), options)
+        .with_mirror(joined.mirror.clone());
     Ok(Some(Arc::new(Page { web, root: config.page.root.0.clone() })))
 }
 

@@ -204,3 +204,21 @@ async fn pins_have_the_name_that_the_image_is_kept_under() {
     assert_eq!(ask(&town, "DELETE", path, Value::Null).await.status, 204);
     assert_eq!(document(&town, "GET", "mirrors/docker.io/pins", Value::Null).await, json!({ "pins": [] }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_told_to_who_set_it_and_to_who_pulls() {
+    let (town, upstream) = (Town::new().await, Upstream::closed().await);
+    let url = format!("http://{}", upstream.address);
+    let set = json!({ "url": url, "private": true, "user": "reader", "password": "wrong password" });
+    document(&town, "PUT", "mirrors/up.test", set).await;
+    let image = json!({ "image": "up.test/acme/app:1.0" });
+    let told = refused(&town, "POST", "prefetches", image.clone(), 404).await;
+    assert!(told.contains("refuses the credentials"), "{told}");
+    let status = document(&town, "GET", "mirrors", Value::Null).await;
+    let trouble = status["mirrors"][0]["trouble"]["what"].as_str().unwrap();
+    assert!(trouble.contains("acme/app: it refuses the credentials"), "{trouble}");
+    document(&town, "PATCH", "mirrors/up.test", json!({ "password": PASSWORD })).await;
+    assert_eq!(document(&town, "POST", "prefetches", image).await["fetched"], 1);
+    let status = document(&town, "GET", "mirrors", Value::Null).await;
+    assert_eq!(status["mirrors"][0]["trouble"], Value::Null);
+}

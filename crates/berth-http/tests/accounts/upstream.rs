@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use crate::town::Town;
 
-/// A registry that has `acme/app:1.0` for everybody, until it is dropped.
+/// A registry that has `acme/app:1.0`, until it is dropped.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     running: [Sender<()>; 2],
@@ -20,8 +20,17 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
+    /// One for everybody.
     pub(crate) async fn start() -> Upstream {
-        let town = Town::empty(WithoutAccounts::Open).await;
+        Upstream::of(Town::empty(WithoutAccounts::Open).await).await
+    }
+
+    /// The same for those who sign in and may see it.
+    pub(crate) async fn closed() -> Upstream {
+        Upstream::of(Town::new().await).await
+    }
+
+    async fn of(town: Town) -> Upstream {
         town.push("acme/app").await;
         let operations = Operations::new(Metrics::new("test"), || async { Ok(()) });
         let config = ServerConfig::new(([127, 0, 0, 1], 0).into());

@@ -2,6 +2,7 @@
 
 use berth_client::Secret;
 use berth_mirror::{Change, ManageError, Settings};
+use berth_registry::{Caller, Push};
 
 use crate::fake::{Fake, Fault, bytes};
 use crate::world::{UP, World};
@@ -83,8 +84,20 @@ async fn a_removed_upstream_gives_its_names_back() {
     world.add(&fake, |_| {}).await;
     fake.put_image("org/app", "1", &[bytes(1, 10)]);
     world.get("up.test/org/app", "1").await.unwrap();
-    assert_eq!(world.mirror.remove_upstream(&world.owner(), UP, true).await.unwrap(), 1);
+    assert_eq!(world.mirror.remove_upstream(&world.owner(), UP, false).await.unwrap(), 0);
     assert!(!world.mirror.has(UP));
+    // What came from it can be pulled, and nothing is mixed with it.
+    let name = "up.test/org/app".parse().unwrap();
+    let authorizer = world.registry.authorizer();
+    let kept =
+        world.registry.get_manifest(&world.access("up.test/org/app").await, &"1".parse().unwrap()).await;
+    kept.unwrap();
+    let pushed = authorizer.authorize::<Push>(&Caller::folder_owner(), &name).await.unwrap_err();
+    assert!(pushed.to_string().contains("up.test"), "{pushed}");
+    authorizer.authorize::<Push>(&Caller::folder_owner(), &"up.test/org/new".parse().unwrap()).await.unwrap();
+    world.add(&fake, |_| {}).await;
+    world.get("up.test/org/app", "1").await.expect("it is the upstream's again");
+    assert_eq!(world.mirror.remove_upstream(&world.owner(), UP, true).await.unwrap(), 1);
     let unknown = world.mirror.remove_upstream(&world.owner(), UP, true).await;
     assert!(matches!(unknown, Err(ManageError::Unknown { .. })));
     assert_eq!(world.access("up.test/org/app").await.upstream(), None);

@@ -6,7 +6,7 @@ use berth_registry::{CleanedDay, CleaningState, LargeBlob, NamespaceUsage, Serve
 use bytes::Bytes;
 use serde_json::json;
 
-use super::{Call, users};
+use super::{Call, mirrors, users};
 use crate::error::PageError;
 use crate::format;
 use crate::layout::Layout;
@@ -82,6 +82,7 @@ pub(super) async fn answer(call: Call<'_>, rest: &[&str]) -> Done {
     match rest {
         [] => usage(call, &access).await,
         ["users"] => users::answer(call).await,
+        ["mirrors"] => mirrors::answer(call, &access).await,
         ["jobs"] if call.is_post() => {
             call.web.registry.clean_now(&access).await?;
             call.see("/admin/jobs?done=cleaned")
@@ -190,6 +191,6 @@ async fn diagnostics(call: Call<'_>, access: &ServerAccess) -> Done {
     Ok(reply::download("berth-diagnostics.json", "application/json", Bytes::from(text)))
 }
 
-fn percent(part: u64, whole: u64) -> u64 {
+pub(super) fn percent(part: u64, whole: u64) -> u64 {
     u64::try_from(u128::from(part) * 100 / u128::from(whole.max(1))).unwrap_or(100)
 }

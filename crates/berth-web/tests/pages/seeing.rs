@@ -143,6 +143,7 @@ async fn nonsense_is_answered_with_a_page() {
         "/r/alice/open/-/history?tag=%ff&before=x",
         "/assets/../x",
         "/admin/nothing",
+        "/admin/mirrors",
         "/teams/..%2f",
         "/robots/x%00",
         "/search?q=%00%ff",
@@ -153,4 +154,31 @@ async fn nonsense_is_answered_with_a_page() {
         assert!(seen.status < 500, "{target}: {} {}", seen.status, seen.text);
         assert!(seen.text.contains("<footer>") || seen.status == 303, "{target}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_see_how_upstreams_are() {
+    let town = Town::new().await;
+    let root = town.sign_in("root-of-all").await;
+    let empty = town.visit("/admin/mirrors", &root, None).await;
+    assert!(empty.status == 200 && empty.text.contains("berth mirror add docker.io"), "{}", empty.text);
+    let access = town.administration();
+    let set = |settings| berth_mirror::Change { settings, password: None };
+    let broken = berth_mirror::Settings {
+        url: "https://up.example".into(),
+        ca_file: Some("/nowhere/<b>.pem".into()),
+        max_bytes: Some(1 << 30),
+        ..Default::default()
+    };
+    town.mirror.set_upstream(&access, "up.example", set(broken)).await.unwrap();
+    town.mirror.set_upstream(&access, "quay.io", set(Default::default())).await.unwrap();
+    let seen = town.visit("/admin/mirrors", &root, None).await;
+    for part in ["quay.io", "not asked yet", "up.example", "fails", "1.07 GB", "/nowhere/&#60;b&#62;.pem"] {
+        assert!(seen.text.contains(part), "{part}: {}", seen.text);
+    }
+    let usage = town.visit("/admin", &root, None).await;
+    assert!(usage.text.contains("href=\"/admin/mirrors\""));
+    let alice = town.sign_in("alice").await;
+    assert_eq!(town.visit("/admin/mirrors", &alice, None).await.status, 403);
+    assert_eq!(town.visit("/admin/mirrors", "", None).await.status, 303);
 }

@@ -2,9 +2,10 @@
 
 use berth_auth::{Accounts, Caller, NewUser, Secret};
 use berth_db::testing::{TestDb, sqlite};
+use berth_mirror::{Mirror, MirrorOptions, Sealer};
 use berth_oci::Reference;
 use berth_registry::{
-    Admin, Authorizer, BlobStore, Meta, Policy, Push, PutManifest, Registry, RepositoryChange,
+    Admin, Authorizer, BlobStore, Meta, Policy, Push, PutManifest, Registry, RepositoryChange, ServerAccess,
     WithoutAccounts,
 };
 use berth_web::{OpenId, Options, Visit, Web};
@@ -19,6 +20,7 @@ pub(crate) const BASE: &str = "http://localhost:5000";
 /// An administrator, alice and bob; `alice/open`, which is public, and `alice/secret`, which is not.
 pub(crate) struct Town {
     pub(crate) web: Web,
+    pub(crate) mirror: Mirror,
     _db: TestDb,
     _folder: TempDir,
 }
@@ -62,6 +64,8 @@ impl Town {
         let blobs = BlobStore::open(folder.path()).await.unwrap();
         let authorizer = Authorizer::new(accounts.clone(), meta.clone(), WithoutAccounts::Open);
         let registry = Registry::new(meta, blobs, authorizer, Policy::default());
+        let sealer = Sealer::open(&folder.path().join("secret.key")).unwrap();
+        let mirror = Mirror::open(registry.clone(), sealer, MirrorOptions::default()).await.unwrap();
         let town = Town {
             web: Web::new(
                 registry.clone(),
@@ -74,7 +78,9 @@ impl Town {
                     configuration: Value::Null,
                     metrics: Box::new(String::new),
                 },
-            ),
+            )
+            .with_mirror(mirror.clone()),
+            mirror,
             _db: db,
             _folder: folder,
         };
@@ -82,6 +88,11 @@ impl Town {
             town.push(&registry, name).await;
         }
         town
+    }
+
+    /// The right to administer the server, as the owner of its folder has it.
+    pub(crate) fn administration(&self) -> ServerAccess {
+        self.mirror.registry().authorizer().administers(&Caller::folder_owner()).unwrap()
     }
 
     async fn push(&self, registry: &Registry, name: &str) {

@@ -7,7 +7,7 @@ use crate::server::{Server, berth, said};
 use crate::serving::push;
 
 /// Runs commands and gives what a person would see, with times and digests made the same each time.
-fn transcript(folder: &Path, commands: &[&str]) -> String {
+pub(crate) fn transcript(folder: &Path, commands: &[&str]) -> String {
     let mut text = String::new();
     for command in commands {
         let words: Vec<&str> = command.split(' ').collect();

@@ -7,6 +7,7 @@ mod ending;
 mod help;
 mod life;
 mod looking_inside;
+mod mirror;
 mod server;
 mod serving;
 mod start;

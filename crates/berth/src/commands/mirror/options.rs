@@ -201,8 +201,8 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_times_need_units() {
-        for words in [["--max-size", "50"], ["--max-size", "many"], ["--max-age", "90"], ["--fresh", "x"]] {
+    fn what_is_no_size_or_time_is_refused() {
+        for words in [["--max-size", "many"], ["--max-age", "90"], ["--fresh", "x"]] {
             assert!(Line::try_parse_from([&["x"], &words[..]].concat()).is_err(), "{words:?}");
         }
     }

@@ -1,3 +1,5 @@
+//! Lines for every client, for servers of several kinds.
+
 use super::place::Server;
 use super::{ClientKind, Upstream, lines};
 use crate::config::{Config, Value as _};
