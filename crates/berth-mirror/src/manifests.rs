@@ -122,9 +122,14 @@ impl Question {
                 return Ok(manifest.into());
             }
         }
-        let fetched = self.fetch(&self.at, Patience::Long).await.map_err(|error| self.error(&error))?;
-        let tags = self.mirror.shared().freshness.promised(&self.filling, &fetched.digest);
-        self.keep(fetched, tags).await.map(Into::into)
+        let fetched = self.fetch(&self.at, Patience::Long).await;
+        let tags =
+            self.at.digest().map(|digest| self.mirror.shared().freshness.promised(&self.filling, digest));
+        let tags = tags.unwrap_or_default();
+        match fetched {
+            Err(ClientError::NotFound) if !tags.is_empty() => Err(self.contradiction()),
+            fetched => self.keep(fetched.map_err(|error| self.error(&error))?, tags).await.map(Into::into),
+        }
     }
 
     async fn by_tag(&self, tag: &Tag) -> Result<MirroredManifest, MirrorError> {
@@ -170,8 +175,19 @@ impl Question {
             freshness.promise(&self.filling, tag, &digest);
             return Ok(manifest.into());
         }
-        let fetched = self.fetch(&at, Patience::Long).await;
+        let fetched = match self.fetch(&at, Patience::Long).await {
+            // The tag moved on in between, or the look was a lie.
+            Err(ClientError::NotFound) => self.fetch(&self.at, Patience::Long).await,
+            fetched => fetched,
+        };
         self.keep(self.settled(tag, fetched).await?, vec![tag.clone()]).await.map(Into::into)
+    }
+
+    /// The upstream named this a moment ago, and does not have it. That is no word on whether the image exists.
+    fn contradiction(&self) -> MirrorError {
+        let why = format!("it says that {} is there, and does not give it", self.image());
+        self.upstream.complain(why.clone());
+        MirrorError::Away { upstream: self.upstream.name.to_string(), why }
     }
 
     /// What is here under a tag that the upstream could not be asked about.
