@@ -40,10 +40,12 @@ pub enum ClientError {
         retry_after: Option<Duration>,
     },
     /// It is in trouble.
-    #[error("it is in trouble and answers with status {}", .status.as_u16())]
+    #[error("it is in trouble and answers with status {}{}", .status.as_u16(), said(.message))]
     Server {
         /// Its status.
         status: StatusCode,
+        /// What it said.
+        message: Option<String>,
     },
     /// It answers something that belongs to no registry.
     #[error("it answers with status {}, which no registry does here; see whether it is one", .status.as_u16())]
