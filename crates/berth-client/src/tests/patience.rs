@@ -212,6 +212,6 @@ async fn what_a_registry_says_of_its_trouble_is_told() {
     let body =
         r#"{"errors":[{"code":"UNAVAILABLE","message":"this server is its own upstream","detail":{}}]}"#;
     let (_fake, client) = ill(1, Reply::new(503, &[], body)).await;
-    let error = short(&client).await.unwrap_err().to_string();
+    let error = client.get_manifest("a/b", &latest(), Patience::Short).await.unwrap_err().to_string();
     assert!(error.contains("503") && error.contains("this server is its own upstream"), "{error}");
 }
