@@ -8,6 +8,8 @@
 //! | main listener | any other name | an own repository |
 //! | mirror listener | any other name | Docker Hub's image |
 //!
+//! At the mirror listener only public upstreams count: for a private one it is as if there were none of that name.
+//!
 //! So no name means two things at one place, and nothing that somebody may push can take the place of something that an
 //! upstream has: below an upstream's name nobody can push, and the mirror listener shows no own repository. What was
 //! pushed below `quay.io/` before there was an upstream of that name stays an own repository for who asks by its name;
@@ -51,21 +53,24 @@ impl Mirror {
         name: &RepositoryName,
     ) -> Result<Named, MirrorError> {
         let upstreams = self.upstreams();
+        // Nobody says who he is at the other listener, and without accounts nobody could.
+        let here =
+            || upstreams.iter().filter(|upstream| entrance == Entrance::Main || upstream.settings.public);
         let ns = ns.map(str::to_ascii_lowercase).filter(|ns| Some(ns.as_str()) != own);
         let first = name.as_str().split_once('/').map(|(first, _)| first);
         let upstream = match &ns {
             Some(ns) => {
-                let found = upstreams.iter().find(|upstream| upstream.is_called(ns));
+                let found = here().find(|upstream| upstream.is_called(ns));
                 Some(found.ok_or_else(|| MirrorError::Unknown { ns: ns.chars().take(80).collect() })?)
             }
-            None => upstreams.iter().find(|upstream| first == Some(&upstream.name)),
+            None => here().find(|upstream| first == Some(&upstream.name)),
         };
         let Some(upstream) = upstream else {
             return match entrance {
                 Entrance::Main => Ok(Named::Own(name.clone())),
                 Entrance::Mirror => {
                     let unknown = || MirrorError::Unknown { ns: HUB.to_owned() };
-                    let hub = upstreams.iter().find(|upstream| upstream.is_hub()).ok_or_else(unknown)?;
+                    let hub = here().find(|upstream| upstream.is_hub()).ok_or_else(unknown)?;
                     below(&hub.name, true, name.as_str())
                 }
             };
