@@ -53,28 +53,28 @@ impl Mirror {
         name: &RepositoryName,
     ) -> Result<Named, MirrorError> {
         let upstreams = self.upstreams();
-        // Nobody says who he is at the other listener, and without accounts nobody could.
-        let here =
-            || upstreams.iter().filter(|upstream| entrance == Entrance::Main || upstream.settings.public);
         let ns = ns.map(str::to_ascii_lowercase).filter(|ns| Some(ns.as_str()) != own);
         let first = name.as_str().split_once('/').map(|(first, _)| first);
         let upstream = match &ns {
             Some(ns) => {
-                let found = here().find(|upstream| upstream.is_called(ns));
-                Some(found.ok_or_else(|| MirrorError::Unknown { ns: ns.chars().take(80).collect() })?)
+                let found = upstreams.iter().find(|upstream| upstream.is_called(ns));
+                Some(found.ok_or_else(|| unknown(ns))?)
             }
-            None => here().find(|upstream| first == Some(&upstream.name)),
+            None => upstreams.iter().find(|upstream| first == Some(&upstream.name)),
         };
         let Some(upstream) = upstream else {
             return match entrance {
                 Entrance::Main => Ok(Named::Own(name.clone())),
                 Entrance::Mirror => {
-                    let unknown = || MirrorError::Unknown { ns: HUB.to_owned() };
-                    let hub = here().find(|upstream| upstream.is_hub()).ok_or_else(unknown)?;
-                    below(&hub.name, true, name.as_str())
+                    let hub = upstreams.iter().find(|upstream| upstream.is_hub() && upstream.settings.public);
+                    below(&hub.ok_or_else(|| unknown(HUB))?.name, true, name.as_str())
                 }
             };
         };
+        // Nobody says who he is at the other listener, and without accounts nobody could.
+        if entrance == Entrance::Mirror && !upstream.settings.public {
+            return Err(unknown(&upstream.name));
+        }
         let rest = name.as_str().strip_prefix(&*upstream.name).and_then(|rest| rest.strip_prefix('/'));
         below(&upstream.name, upstream.is_hub(), rest.unwrap_or(name.as_str()))
     }
@@ -86,6 +86,10 @@ impl Mirror {
             Err(_) => name.clone(),
         }
     }
+}
+
+fn unknown(ns: &str) -> MirrorError {
+    MirrorError::Unknown { ns: ns.chars().take(80).collect() }
 }
 
 fn below(upstream: &str, is_hub: bool, rest: &str) -> Result<Named, MirrorError> {

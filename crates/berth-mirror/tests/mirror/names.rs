@@ -97,9 +97,12 @@ async fn a_private_upstream_is_not_at_the_open_listener() {
     assert_eq!(named(mirror, Entrance::Main, Some("quay.io"), "org/app"), up("quay.io/org/app"));
     assert_eq!(
         named(mirror, Entrance::Mirror, None, "local.test/a/b"),
-        None,
-        "docker.io is what it would be of"
+        up("local.test/a/b"),
+        "a public one is"
     );
+    world.add_as("docker.io", &fake, |_| {}).await;
+    let beside = named(mirror, Entrance::Mirror, None, "quay.io/org/app");
+    assert_eq!(beside, None, "and Docker Hub is not asked for what another has");
 }
 
 #[tokio::test(flavor = "multi_thread")]
