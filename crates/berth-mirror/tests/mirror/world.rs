@@ -94,10 +94,15 @@ impl World {
     /// A blob, when it is stored: it can be read to its end a moment before.
     pub(crate) async fn blob_kept(&self, name: &str, digest: &Digest) -> Bytes {
         let content = self.blob(name, digest).await.unwrap();
+        self.landed().await;
+        content
+    }
+
+    /// Waits until no download is under way: who reads hears of its end a moment before all is said and done.
+    pub(crate) async fn landed(&self) {
         while self.mirror.downloads() > 0 {
             tokio::task::yield_now().await;
         }
-        content
     }
 
     /// Whether a blob is stored for a repository, whatever its upstream has.
