@@ -165,6 +165,7 @@ impl Question {
         };
         let at = Reference::Digest(digest.clone());
         if let Some(known) = self.stored_at(&at, Want::Whole).await? {
+            self.upstream.counters.note(Had::Here, known.size);
             let fetched = FetchedManifest { digest, media_type: known.media_type, content: known.content };
             return self.keep(fetched, vec![tag.clone()]).await.map(Into::into);
         }
@@ -218,8 +219,6 @@ impl Question {
 
     /// Keeps what came. What cannot be kept is still handed on, if it is a manifest at all.
     async fn keep(&self, fetched: FetchedManifest, tags: Vec<Tag>) -> Result<StoredManifest, MirrorError> {
-        self.upstream.counters.note(Had::Fetched, 0);
-        self.upstream.counters.fetched(fetched.content.len() as u64);
         let put = PutManifest {
             reference: Reference::Digest(fetched.digest.clone()),
             media_type: fetched.media_type.clone(),
@@ -273,8 +272,15 @@ impl Question {
             client.get_manifest(&name, at, patience).await
         };
         let fetched = self.upstream.ask(&self.remote, ask).await;
-        if let Err(error @ ClientError::Useless { .. }) = &fetched {
-            self.upstream.complain(format!("{}: {error}", self.image()));
+        match &fetched {
+            Ok(fetched) => {
+                self.upstream.counters.note(Had::Fetched, 0);
+                self.upstream.counters.fetched(fetched.content.len() as u64);
+            }
+            Err(error @ ClientError::Useless { .. }) => {
+                self.upstream.complain(format!("{}: {error}", self.image()));
+            }
+            Err(_) => {}
         }
         fetched
     }
