@@ -99,6 +99,7 @@ async fn wrong_bytes_are_never_whole_never_kept_and_told() {
             assert!(!world.is_stored(APP, &image.layers[0]).await, "{fault:?} {len}");
         }
         world.landed().await;
+        assert_eq!(world.blobs.list_stages().await.unwrap(), [], "{fault:?} {len}: a part was left");
         let trouble = world.mirror.status(&world.owner()).await.unwrap()[0].trouble.clone().unwrap();
         assert!(trouble.what.contains(&image.layers[0].to_string()), "{fault:?}: {}", trouble.what);
         fake.fault(None);
