@@ -3,6 +3,7 @@
 mod contract;
 mod life;
 mod lists;
+mod mirrored;
 mod moves;
 mod support;
 mod tags;
