@@ -60,9 +60,7 @@ pub enum ClientError {
         what: &'static str,
     },
     /// It wants the password to be sent elsewhere.
-    #[error(
-        "it wants the password to be sent to {host}, which nobody named; if that is right, name that host as its host for tokens (--auth-host)"
-    )]
+    #[error("it wants the password to be sent to {host}, which nobody named as its host for tokens")]
     ForeignRealm {
         /// Where.
         host: String,

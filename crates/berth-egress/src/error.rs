@@ -18,7 +18,7 @@ pub enum EgressError {
         source: io::Error,
     },
     /// The address is one that must not be connected to.
-    #[error("{host} is {what}; if the server is meant to be on a private network, say so (--private)")]
+    #[error("{host} is {what}, and nobody said that the server is on this machine or a private network")]
     Address {
         /// The host that has it.
         host: String,

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// Why there are no certificates to judge a server by.
 #[derive(Debug, thiserror::Error)]
@@ -57,36 +58,46 @@ pub(crate) fn config(ca_file: Option<&Path>, unverified: bool) -> Result<ClientC
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let own = ca_file.map(|path| add_file(&mut roots, path)).transpose()?.unwrap_or_default();
     let provider = Arc::new(default_provider());
+    let algorithms = provider.signature_verification_algorithms;
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let judged_by = |trust| Arc::new(Judge { trust, algorithms });
     let mut config = if unverified {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified)).with_no_client_auth()
+        let judge = judged_by(Trust::Anybody);
+        builder.dangerous().with_custom_certificate_verifier(judge).with_no_client_auth()
     } else if own.is_empty() {
         builder.with_root_certificates(roots).with_no_client_auth()
     } else {
         let roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
         // It fails for an empty store alone, and there is one certificate at least.
         let roots = roots.map_err(|error| rustls::Error::General(error.to_string()))?;
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Named { roots, own }))
-            .with_no_client_auth()
+        let judge = judged_by(Trust::Named { roots, own });
+        builder.dangerous().with_custom_certificate_verifier(judge).with_no_client_auth()
     };
     // Several connections carry more than the one window that HTTP/2 shares among its streams.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-/// Believes what the roots vouch for, and each certificate of the file itself: many servers have one that nobody else
-/// signed, and that says to be an authority, since the usual tools make it so. It still has to be for the name that is
-/// asked; how long it is good for is not looked at, since the operator named this very one.
+/// Whose certificate is believed, where the library's own judgement is not what is wanted. That a server has the key of
+/// its certificate is always checked.
 #[derive(Debug)]
-struct Named {
-    roots: Arc<WebPkiServerVerifier>,
-    own: Vec<CertificateDer<'static>>,
+struct Judge {
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Named {
+#[derive(Debug)]
+enum Trust {
+    /// What an operator asks for who names a server with a certificate that nobody signed.
+    Anybody,
+    /// What the roots vouch for, and each certificate of the file itself: many servers have one that nobody else signed
+    /// and that says to be an authority, since the usual tools make it so. For such a one the library has no judgement
+    /// (it is neither expired nor for another name, but of no use to it), so only the name is looked at.
+    Named { roots: Arc<WebPkiServerVerifier>, own: Vec<CertificateDer<'static>> },
+}
+
+impl ServerCertVerifier for Judge {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -95,12 +106,16 @@ impl ServerCertVerifier for Named {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let judged = self.roots.verify_server_cert(certificate, between, name, ocsp, now);
-        if judged.is_err() && self.own.iter().any(|own| own == certificate) {
-            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
-            return Ok(ServerCertVerified::assertion());
+        let Trust::Named { roots, own } = &self.trust else { return Ok(ServerCertVerified::assertion()) };
+        match roots.verify_server_cert(certificate, between, name, ocsp, now) {
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
+                if own.contains(certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            judged => judged,
         }
-        judged
     }
 
     fn verify_tls12_signature(
@@ -109,7 +124,7 @@ impl ServerCertVerifier for Named {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.roots.verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -118,51 +133,10 @@ impl ServerCertVerifier for Named {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.roots.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.roots.supported_verify_schemes()
-    }
-}
-
-/// Believes everybody: what an operator asks for who names a server with a certificate that nobody signed.
-#[derive(Debug)]
-struct Unverified;
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        default_provider().signature_verification_algorithms.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }

@@ -22,8 +22,6 @@ const MANIFESTS: i64 = 20;
 const BLOBS: i64 = 100;
 /// Rows of a deleted repository's tags removed in one transaction.
 const TAGS: i64 = 500;
-/// Microseconds of a day.
-const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Up to when things may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +92,7 @@ impl Meta {
     /// # Errors
     /// [`MetaError::Db`].
     pub async fn cleaned_days(&self, now: Timestamp, days: i64) -> Result<Vec<CleanedDay>, MetaError> {
-        let since = now.0 / DAY - days;
+        let since = now.day() - days;
         let sql = "SELECT day, manifests, blobs, bytes FROM cleaned WHERE day > ?1 ORDER BY day";
         let rows =
             self.db.read(move |mut tx| Box::pin(async move { tx.query(sql, params![since]).await })).await?;
@@ -238,7 +236,7 @@ impl Meta {
                     let sql = "SELECT CAST(COALESCE(SUM(manifests), 0) AS BIGINT),
                          CAST(COALESCE(SUM(blobs), 0) AS BIGINT), CAST(COALESCE(SUM(bytes), 0) AS BIGINT)
                          FROM cleaned WHERE day > ?1";
-                    let sums = tx.query_one(sql, params![now.0 / DAY - 30]).await?;
+                    let sums = tx.query_one(sql, params![now.day() - 30]).await?;
                     Ok(CleaningState {
                         trash: size(&queues, 0)?,
                         collectable: size(&queues, 1)?,
@@ -269,7 +267,7 @@ pub(crate) async fn note(
     let sql = "INSERT INTO cleaned (day, manifests, blobs, bytes) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (day) DO UPDATE SET manifests = cleaned.manifests + excluded.manifests,
              blobs = cleaned.blobs + excluded.blobs, bytes = cleaned.bytes + excluded.bytes";
-    tx.execute(sql, params![now.0.div_euclid(DAY), from_size(manifests)?, from_size(blobs)?, bytes]).await?;
+    tx.execute(sql, params![now.day(), from_size(manifests)?, from_size(blobs)?, bytes]).await?;
     Ok(())
 }
 

@@ -37,7 +37,7 @@ impl DirectStream {
         loop {
             let away = |error: berth_client::ClientError| MirrorError::Away {
                 upstream: self.upstream.clone(),
-                why: crate::error::chain(&error),
+                why: crate::error::told(&error),
             };
             match self.download.next().await.map_err(away)? {
                 Some(piece) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_client::ClientError;
+use berth_client::{ClientError, EgressError};
 use berth_oci::{Digest, ErrorCode};
 use berth_registry::RegistryError;
 use serde_json::{Value, json};
@@ -81,8 +81,8 @@ impl MirrorError {
             ClientError::TooMany { retry_after } => {
                 MirrorError::Busy { upstream, retry_after: retry_after.unwrap_or(Duration::from_secs(60)) }
             }
-            error if error.is_away() => MirrorError::Away { upstream, why: chain(error) },
-            error => MirrorError::Refused { upstream, why: chain(error) },
+            error if error.is_away() => MirrorError::Away { upstream, why: told(error) },
+            error => MirrorError::Refused { upstream, why: told(error) },
         }
     }
 
@@ -135,6 +135,18 @@ impl From<RegistryError> for MirrorError {
     fn from(error: RegistryError) -> MirrorError {
         MirrorError::Registry(std::sync::Arc::new(error))
     }
+}
+
+/// What went wrong with an upstream, and which of its settings would mend it if it is meant to be so.
+pub(crate) fn told(error: &ClientError) -> String {
+    let hint = match error {
+        ClientError::Egress(EgressError::Address { .. }) => {
+            "; if it is meant to be there, say so (--private)"
+        }
+        ClientError::ForeignRealm { .. } => "; if that is right, name that host (--auth-host)",
+        _ => "",
+    };
+    format!("{}{hint}", chain(error))
 }
 
 /// An error with its causes, in one line.

@@ -1,16 +1,18 @@
 //! Downloads under way: one for each blob, whoever waits for it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use berth_oci::{Digest, RepositoryName};
 use berth_registry::Following;
 use tokio::sync::watch;
 
-use crate::MirrorError;
+use crate::{MirrorError, lock};
 
 /// Which blob, for which repository: what one may read says nothing about another.
 type Key = (RepositoryName, Digest);
+/// Who waits for a blob finds its download here, from its beginning to its end.
+type Departures = Arc<Mutex<HashMap<Key, watch::Receiver<Progress>>>>;
 
 /// How far a download is.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +32,7 @@ pub(crate) enum Progress {
 
 /// All downloads under way.
 #[derive(Debug, Default)]
-pub(crate) struct Flights(Arc<Mutex<HashMap<Key, watch::Receiver<Progress>>>>);
+pub(crate) struct Flights(Departures);
 
 /// A download that somebody else may be waiting for already.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ pub(crate) struct Passenger(watch::Receiver<Progress>);
 /// The duty to carry a download out. Dropped without an end it tells that it failed.
 #[derive(Debug)]
 pub(crate) struct Pilot {
-    flights: Arc<Mutex<HashMap<Key, watch::Receiver<Progress>>>>,
+    flights: Departures,
     key: Key,
     progress: watch::Sender<Progress>,
 }
@@ -109,8 +111,4 @@ impl Drop for Pilot {
             is_open
         });
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,12 +1,14 @@
 //! When tags were last compared with their upstream, and who compares them now.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use berth_oci::{Digest, RepositoryName, Tag};
 use berth_registry::{Filling, Registry, RegistryError, Timestamp};
 use tokio::sync::OwnedMutexGuard;
+
+use crate::lock;
 
 /// Tags that are remembered. Beyond it all are forgotten, and asked about once more.
 const REMEMBERED: usize = 100_000;
@@ -95,10 +97,6 @@ fn remember(map: &mut HashMap<Key, Timestamp>, key: Key, at: Timestamp) {
         map.clear();
     }
     map.insert(key, at);
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One at a time for each thing: the others wait, and then look at what the first one got.

@@ -28,6 +28,8 @@ mod traffic;
 mod upstream;
 
 pub use berth_client::{Health, RateLimit, Secret};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub use blobs::MirroredBlob;
 pub use direct::DirectStream;
 pub use error::MirrorError;
@@ -42,3 +44,8 @@ pub use seal::{SealError, Sealer};
 pub use settings::{Settings, SettingsError};
 pub use status::{State, Status, Trouble};
 pub use traffic::Had;
+
+/// Takes a lock. What these hold is whole after each step, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

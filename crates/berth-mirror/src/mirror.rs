@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) flights: Flights,
     pub(crate) freshness: Freshness,
     pub(crate) turns: Turns,
+    /// Held by the one who writes what was counted.
+    pub(crate) writing: tokio::sync::Mutex<()>,
     options: MirrorOptions,
     via: String,
     upstreams: RwLock<Arc<Vec<Arc<Upstream>>>>,
@@ -58,6 +60,7 @@ impl Mirror {
             flights: Flights::default(),
             freshness: Freshness::default(),
             turns: Turns::default(),
+            writing: tokio::sync::Mutex::default(),
             options,
             via: format!("berth-{:016x}", rand::random::<u64>()),
             upstreams: RwLock::default(),

@@ -14,7 +14,7 @@ impl Mirror {
     pub async fn write(&self) -> Result<(), RegistryError> {
         self.shared().freshness.write(self.registry()).await?;
         // One at a time, or two would both add what neither has written.
-        let _turn = self.shared().turns.take("what was had").await;
+        let _turn = self.shared().writing.lock().await;
         let upstreams = self.upstreams();
         let unwritten = upstreams.iter().map(|upstream| (upstream, upstream.counters.unwritten()));
         let unwritten: Vec<_> = unwritten.filter(|(_, traffic)| *traffic != Traffic::default()).collect();

@@ -1,9 +1,11 @@
 //! What was had from the cache, and what from the upstream: counted in memory, written now and then.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use berth_registry::Traffic;
+
+use crate::lock;
 
 /// Where something was had from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +59,7 @@ impl Counters {
 
     /// What is not written yet.
     pub(crate) fn unwritten(&self) -> Traffic {
-        let (all, written) = (self.read(), *self.lock());
+        let (all, written) = (self.read(), *lock(&self.written));
         Traffic {
             hits: all.hits - written.hits,
             misses: all.misses - written.misses,
@@ -68,14 +70,10 @@ impl Counters {
 
     /// So much more is written now.
     pub(crate) fn wrote(&self, traffic: Traffic) {
-        let mut written = self.lock();
+        let mut written = lock(&self.written);
         written.hits += traffic.hits;
         written.misses += traffic.misses;
         written.bytes_saved += traffic.bytes_saved;
         written.bytes_fetched += traffic.bytes_fetched;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Traffic> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

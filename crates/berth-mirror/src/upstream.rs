@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use berth_client::{Client, ClientError, ClientOptions, Credentials, Health, Reach, Secret};
@@ -15,7 +15,7 @@ use crate::known::{HUB, known};
 use crate::settings::Base;
 use crate::status::Trouble;
 use crate::traffic::Counters;
-use crate::{MirrorError, Settings};
+use crate::{MirrorError, Settings, lock};
 
 /// Downloads from one upstream at a time. More wait: a server is not to be stormed in somebody's name.
 const DOWNLOADS: usize = 24;
@@ -182,13 +182,13 @@ impl Upstream {
 
     /// The last thing that went wrong and that somebody should look at.
     pub(crate) fn trouble(&self) -> Option<Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.trouble).clone()
     }
 
     /// Remembers what went wrong, for its status, and logs it.
     pub(crate) fn complain(&self, what: String) {
         tracing::warn!(upstream = %self.name, trouble = what, "an upstream gave something wrong");
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(Trouble::now(what));
+        *lock(&self.trouble) = Some(Trouble::now(what));
     }
 }
 

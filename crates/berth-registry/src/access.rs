@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use berth_auth::{Accounts, Action, Actions, Missing, Verdict, Visibility};
-use berth_meta::{Actor, Change, Meta, Timestamp};
+use berth_meta::{Change, Meta, Timestamp};
 use berth_oci::{Pattern, RepositoryName};
 
 use crate::refusal::Refusal;
@@ -103,19 +103,9 @@ impl<R> Access<R> {
         }
     }
 
-    /// The circumstances of what is stored here because it was had from the upstream; `None` in an own repository.
-    pub(crate) fn filling(&self) -> Option<Change> {
-        let upstream = self.upstream.clone()?;
-        let name = upstream.to_string();
-        let actor = Actor { id: "mirror".to_owned(), name, address: None };
-        let change = Change {
-            actor,
-            audited: self.audited,
-            at: Timestamp::now(),
-            makes_public: self.makes_public,
-            upstream: Some(upstream),
-        };
-        Some(change)
+    /// The upstream of the repository, if it has one, to be kept.
+    pub(crate) fn shared_upstream(&self) -> Option<Arc<str>> {
+        self.upstream.clone()
     }
 }
 

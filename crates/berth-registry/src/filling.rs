@@ -1,7 +1,9 @@
 //! What a mirror does: stores what it had from an upstream, and lets go of what nobody uses.
 
+use std::sync::Arc;
+
 use berth_blobs::{Stage, StageId, Verified};
-use berth_meta::{Change, Evicted, MetaError, Mode, Room, Sparse, Timestamp};
+use berth_meta::{Actor, Change, Evicted, MetaError, Mode, Room, Sparse, Timestamp};
 use berth_oci::{Algorithm, Digest, RepositoryName, Tag};
 
 use crate::{Access, BlobReceipt, ManifestReceipt, Pull, PutManifest, Registry, RegistryError, ServerAccess};
@@ -11,7 +13,7 @@ use crate::{Access, BlobReceipt, ManifestReceipt, Pull, PutManifest, Registry, R
 #[derive(Debug, Clone)]
 pub struct Filling {
     access: Access<Pull>,
-    upstream: Box<str>,
+    upstream: Arc<str>,
 }
 
 impl Filling {
@@ -30,15 +32,17 @@ impl Filling {
         &self.access
     }
 
-    fn change(&self) -> Result<Change, RegistryError> {
-        self.access.filling().ok_or(RegistryError::RepositoryUnknown)
+    /// The circumstances of what is stored because it was had from the upstream: nobody here pushes it.
+    fn change(&self) -> Change {
+        let actor = Actor { id: "mirror".to_owned(), name: self.upstream.to_string(), address: None };
+        Change { actor, upstream: Some(Arc::clone(&self.upstream)), ..self.access.change() }
     }
 }
 
 impl Registry {
     /// The proof that the repository of `access` belongs to an upstream, if it does.
     pub fn filling(access: &Access<Pull>) -> Option<Filling> {
-        Some(Filling { access: access.clone(), upstream: access.upstream()?.into() })
+        Some(Filling { access: access.clone(), upstream: access.shared_upstream()? })
     }
 
     /// Stores a manifest that the upstream has, whatever of it is here.
@@ -50,7 +54,7 @@ impl Registry {
         filling: &Filling,
         put: PutManifest,
     ) -> Result<ManifestReceipt, RegistryError> {
-        self.put_manifest_in(&filling.access, filling.change()?, Sparse::All, put).await
+        self.put_manifest_in(&filling.access, filling.change(), Sparse::All, put).await
     }
 
     /// Begins to store a blob; what an ended program left is tidied up like an upload that nobody finished.
@@ -81,7 +85,7 @@ impl Registry {
         filling: &Filling,
         verified: Verified,
     ) -> Result<BlobReceipt, RegistryError> {
-        let change = filling.change()?;
+        let change = filling.change();
         self.store_in(&filling.access, &change, change.at, verified, None).await
     }
 
@@ -96,7 +100,7 @@ impl Registry {
         sibling: &RepositoryName,
         digest: &Digest,
     ) -> Result<bool, RegistryError> {
-        let change = filling.change()?;
+        let change = filling.change();
         let mounted = self.meta.mount_blob(sibling, filling.repository(), digest, &change, change.at).await?;
         Ok(mounted.is_some())
     }
@@ -118,7 +122,7 @@ impl Registry {
     /// # Errors
     /// Only internal ones.
     pub async fn forget_tag(&self, filling: &Filling, tag: &Tag) -> Result<(), RegistryError> {
-        let ended = self.meta.remove_tag(filling.repository(), tag, &filling.change()?, Mode::Real).await;
+        let ended = self.meta.remove_tag(filling.repository(), tag, &filling.change(), Mode::Real).await;
         match ended {
             Ok(_)
             | Err(

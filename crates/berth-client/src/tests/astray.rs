@@ -11,7 +11,7 @@ use crate::{Client, ClientError, ClientOptions, EgressError, OriginError, Patien
 type Is = fn(&ClientError) -> bool;
 
 fn is_foreign(error: &ClientError) -> bool {
-    matches!(error, ClientError::ForeignRealm { .. }) && error.to_string().contains("--auth-host")
+    matches!(error, ClientError::ForeignRealm { .. }) && error.to_string().contains("host for tokens")
 }
 
 fn is_pointer(error: &ClientError) -> bool {

@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     Page,
     /// `Docker-Content-Digest` is that of something else.
     LyingDigest,
+    /// Who gives no name and password is asked for them.
+    SignIn,
     /// What is left of the pulls.
     Budget(u64),
 }
@@ -196,6 +198,14 @@ fn answer(
     let fault = state.fault;
     if let Some(Fault::Status(status)) = fault {
         return Response::builder().status(status).body(body(Vec::new())).unwrap();
+    }
+    if fault == Some(Fault::SignIn) && credentials.is_empty() {
+        let challenge = "Basic realm=\"fake\"";
+        return Response::builder()
+            .status(401)
+            .header("www-authenticate", challenge)
+            .body(body(Vec::new()))
+            .unwrap();
     }
     if fault == Some(Fault::Page) {
         let page = Bytes::from_static(b"<html>Sign in to the network</html>");

@@ -215,11 +215,18 @@ async fn fallbacks_are_asked_in_their_order() {
         .await;
     let image = second.put_image("hub/org/app", "1", &[bytes(1, 10)]);
     let last = third.put_image("org/other", "1", &[bytes(2, 10)]);
+    let guarded = third.put_image("org/guarded", "1", &[bytes(3, 10)]);
     assert_eq!(world.get(APP, "1").await.unwrap().manifest.digest, image.digest, "the first has it not");
     assert_eq!(world.get("up.test/org/other", "1").await.unwrap().manifest.digest, last.digest);
+    third.fault(Fault::SignIn);
+    assert!(world.get("up.test/org/guarded", "1").await.is_err(), "{}", guarded.digest);
+    assert!(
+        third.asked("org/guarded") > 0 && third.asked("Basic") == 0,
+        "credentials are those of the first"
+    );
+    third.fault(None);
     first.away().await;
     assert_eq!(world.get(APP, "1").await.unwrap().manifest.digest, image.digest, "the first is away");
-    assert_eq!(second.asked("Basic") + third.asked("Basic"), 0, "credentials are those of the first");
     // Nobody has it, but one that is away might: that is no "no".
     let unknown = world.get("up.test/org/none", "1").await.unwrap_err();
     assert!(matches!(unknown, MirrorError::Away { .. }), "{unknown}");

@@ -24,16 +24,16 @@ async fn a_password_is_kept_for_its_address_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_survive_a_restart_and_are_sent_to_the_upstream() {
+async fn a_password_survives_a_restart_and_is_sent_when_the_upstream_asks() {
     let (world, fake) = (World::new().await, Fake::start().await);
     world.add(&fake, |settings| settings.user = Some("alice".into())).await;
     let world = world.restart().await;
     fake.put_image("org/app", "1", &[bytes(1, 10)]);
-    // The fake has no challenge, so nothing is sent; that is the client's rule, tested there. The secret opens:
-    let status = &world.mirror.status(&world.owner()).await.unwrap()[0];
-    assert!(status.has_password && status.trouble.is_none(), "{:?}", status.trouble);
+    fake.fault(Fault::SignIn);
     world.get("up.test/org/app", "1").await.unwrap();
-    assert_eq!(fake.asked("Basic"), 0);
+    // alice:geheim
+    assert_eq!(fake.asked("Basic YWxpY2U6Z2VoZWlt"), 1, "{:?}", fake.take());
+    assert!(world.mirror.status(&world.owner()).await.unwrap()[0].has_password);
 }
 
 #[tokio::test(flavor = "multi_thread")]
