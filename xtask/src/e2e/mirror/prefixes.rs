@@ -115,6 +115,26 @@ fn strangers(harbor: &Harbor<'_>) {
         ensure!(harbor.hub.proxy.mark() == mark, "the upstream was asked");
         Ok(())
     });
+    harbor.stage.step("mirror", "a server that is its own upstream says so at once", || {
+        // With its own name before repositories it asks itself the same question again.
+        let url = format!("http://{}/ring.test", harbor.server.address());
+        harbor.berth.run(&[
+            "mirror",
+            "add",
+            "ring.test",
+            "--url",
+            &url,
+            "--private",
+            "--visibility",
+            "public",
+        ])?;
+        let answer = harbor.ask("/v2/ring.test/app/manifests/app", &[])?;
+        let told = answer.error()?;
+        ensure!(answer.status == 503 && told.contains("its own upstream"), "{told}");
+        harbor.berth.says(&["mirror", "status", "ring.test"], "its own upstream")?;
+        harbor.berth.run(&["mirror", "remove", "ring.test"])?;
+        Ok(())
+    });
 }
 
 fn overview(harbor: &Harbor<'_>) {
