@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod copy;
+mod error;
+mod folder;
+mod hold;
+mod image;
+mod incoming;
+mod index;
+mod name;
+mod remove;
+mod resolve;
+mod step;
+mod store;
+mod transfer;
+
+pub use error::Error;
+pub use image::{Wanted, host_platform};
+pub use incoming::{Begun, Incoming};
+pub use remove::{Pruned, Removal, Removed};
+pub use store::{Image, Listed, Store};
+pub use transfer::Transfer;
+
+#[cfg(test)]
+mod tests;

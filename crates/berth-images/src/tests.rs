@@ -1,0 +1,7 @@
+//! What the store promises, tested from outside.
+
+mod crash;
+mod fixture;
+mod pulling;
+mod removing;
+mod resolving;
