@@ -69,7 +69,11 @@ impl Folder {
 
     /// Makes an empty store. `oci-layout` comes last: what has it has the rest.
     fn create(&self) -> Result<(), Error> {
-        self.make_folder(&self.root)?;
+        if !self.root.is_dir() {
+            self.make_folder(&self.root)?;
+            let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
+            parent.map_or(Ok(()), |parent| self.sync_folder(parent))?;
+        }
         const OURS: [&str; 4] = [".berth", "blobs", "index.json", "oci-layout"];
         for entry in self.list(&self.root)? {
             let name = entry.file_name();
@@ -191,8 +195,12 @@ impl Folder {
     /// Gives a file that was written and checked its place among the blobs, durably.
     pub(crate) fn commit(&self, file: &File, from: &Path, digest: &Digest) -> Result<(), Error> {
         let path = self.blob(digest);
-        let folder = path.parent().unwrap_or(&self.root);
-        self.make_folder(folder)?;
+        let blobs = self.root.join("blobs");
+        let folder = path.parent().unwrap_or(&blobs);
+        if !folder.is_dir() {
+            self.make_folder(folder)?;
+            self.sync_folder(&blobs)?;
+        }
         step();
         file.sync_all().map_err(|error| self.io("write", from, error))?;
         step();

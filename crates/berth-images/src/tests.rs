@@ -2,6 +2,7 @@
 
 mod crash;
 mod fixture;
+mod inspecting;
 mod pulling;
 mod removing;
 mod resolving;
