@@ -20,6 +20,24 @@ pub enum Wanted<'a> {
     Prefer(&'a Platform),
 }
 
+/// Where content is looked for.
+pub(crate) trait Source {
+    /// Reads a manifest or a configuration, checked.
+    fn document(&self, digest: &Digest) -> Result<Vec<u8>, Error>;
+    /// The length of content in bytes; `None` if it is not there.
+    fn size_of(&self, digest: &Digest) -> Result<Option<u64>, Error>;
+}
+
+impl Source for Folder {
+    fn document(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        self.read_document(digest)
+    }
+
+    fn size_of(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        self.blob_size(digest)
+    }
+}
+
 /// A manifest of one platform.
 #[derive(Debug)]
 pub(crate) struct Chosen {
@@ -50,19 +68,19 @@ pub fn host_platform() -> Platform {
 }
 
 /// Finds the manifest of the platform that is wanted, and that all it names is there.
-pub(crate) fn choose(folder: &Folder, top: &Descriptor, wanted: Wanted<'_>) -> Result<Chosen, Error> {
-    choose_below(folder, top, wanted, DEPTH)
+pub(crate) fn choose(source: &impl Source, top: &Descriptor, wanted: Wanted<'_>) -> Result<Chosen, Error> {
+    choose_below(source, top, wanted, DEPTH)
 }
 
 fn choose_below(
-    folder: &Folder,
+    source: &impl Source,
     top: &Descriptor,
     wanted: Wanted<'_>,
     depth: usize,
 ) -> Result<Chosen, Error> {
-    let manifest = read_manifest(folder, top)?;
+    let manifest = read_manifest(source, top)?;
     if manifest.kind != ManifestKind::Index {
-        check_whole(folder, &manifest)?;
+        check_whole(source, &manifest)?;
         return Ok(Chosen { digest: top.digest.clone(), manifest });
     }
     let none = || Error::NoPlatform { wanted: wanted.platform().word(), found: platforms(&manifest) };
@@ -83,7 +101,7 @@ fn choose_below(
     }
     let mut first = None;
     for child in children {
-        match choose_below(folder, child, wanted, depth - 1) {
+        match choose_below(source, child, wanted, depth - 1) {
             Ok(chosen) => return Ok(chosen),
             Err(error) => first = first.or(Some(error)),
         }
@@ -124,25 +142,25 @@ fn platforms(manifest: &Manifest) -> String {
     if words.is_empty() { "none".to_owned() } else { words.join(", ") }
 }
 
-pub(crate) fn read_manifest(folder: &Folder, descriptor: &Descriptor) -> Result<Manifest, Error> {
-    let bytes = folder.read_document(&descriptor.digest)?;
+pub(crate) fn read_manifest(source: &impl Source, descriptor: &Descriptor) -> Result<Manifest, Error> {
+    let bytes = source.document(&descriptor.digest)?;
     let manifest = Manifest::read(&descriptor.media_type, &bytes);
     manifest.map_err(|source| Error::Manifest { digest: descriptor.digest.clone(), source })
 }
 
 /// Reads the manifest of the chosen platform, whose type is only written in its index, if anywhere.
-pub(crate) fn read_chosen(folder: &Folder, digest: &Digest) -> Result<Manifest, Error> {
-    let bytes = folder.read_document(digest)?;
+pub(crate) fn read_chosen(source: &impl Source, digest: &Digest) -> Result<Manifest, Error> {
+    let bytes = source.document(digest)?;
     let manifest = Manifest::read("", &bytes).or_else(|_| Manifest::read(media_type::OCI_MANIFEST, &bytes));
     manifest.map_err(|source| Error::Manifest { digest: digest.clone(), source })
 }
 
 /// Checks that whatever a manifest names is there. Layers that may be had elsewhere only need not be.
-fn check_whole(folder: &Folder, manifest: &Manifest) -> Result<(), Error> {
+pub(crate) fn check_whole(source: &impl Source, manifest: &Manifest) -> Result<(), Error> {
     let needed = manifest.references.iter();
     for reference in needed.filter(|reference| !reference.is_foreign() && reference.role != Role::Mention) {
         let Descriptor { digest, size, .. } = &reference.descriptor;
-        match folder.blob_size(digest)? {
+        match source.size_of(digest)? {
             Some(actual) if actual == *size => {}
             Some(_) => return Err(Error::Damaged { digest: digest.clone() }),
             None => return Err(Error::Missing { digest: digest.clone() }),
@@ -152,10 +170,10 @@ fn check_whole(folder: &Folder, manifest: &Manifest) -> Result<(), Error> {
 }
 
 /// What is listed of an image.
-pub(crate) fn facts(folder: &Folder, chosen: &Chosen) -> Result<Facts, Error> {
+pub(crate) fn facts(source: &impl Source, chosen: &Chosen) -> Result<Facts, Error> {
     let config = config_of(&chosen.manifest);
     let read = match config {
-        Some(config) => ImageConfig::read(&folder.read_document(&config.digest)?),
+        Some(config) => ImageConfig::read(&source.document(&config.digest)?),
         None => None,
     };
     let size = chosen.manifest.references.iter().map(|reference| reference.descriptor.size);
@@ -179,7 +197,11 @@ pub(crate) fn layers_of(manifest: &Manifest) -> impl Iterator<Item = &Descriptor
 }
 
 /// Adds everything that an entry needs and names, whether it is there or not.
-pub(crate) fn reach(folder: &Folder, top: &Descriptor, reached: &mut HashSet<Digest>) -> Result<(), Error> {
+pub(crate) fn reach(
+    source: &impl Source,
+    top: &Descriptor,
+    reached: &mut HashSet<Digest>,
+) -> Result<(), Error> {
     let mut open = vec![(top.clone(), DEPTH + 1)];
     let mut read = HashSet::new();
     while let Some((descriptor, depth)) = open.pop() {
@@ -187,7 +209,7 @@ pub(crate) fn reach(folder: &Folder, top: &Descriptor, reached: &mut HashSet<Dig
         if depth == 0 || !may_be_manifest(&descriptor) || !read.insert(descriptor.digest.clone()) {
             continue;
         }
-        let manifest = match read_manifest(folder, &descriptor) {
+        let manifest = match read_manifest(source, &descriptor) {
             Ok(manifest) => manifest,
             Err(
                 Error::Missing { .. }

@@ -107,7 +107,7 @@ impl Store {
     pub fn history(&self, text: &str) -> Result<Vec<HistoryLine>, Error> {
         let image = self.resolve(text)?;
         let (_, config) = self.config(&image)?;
-        let manifest = image::read_chosen(&self.folder, &image.manifest)?;
+        let manifest = image::read_chosen(&*self.folder, &image.manifest)?;
         let mut sizes = image::layers_of(&manifest).map(|layer| layer.size);
         let mut lines = Vec::new();
         for step in config.history {

@@ -114,8 +114,8 @@ impl Store {
         let mut had = HashSet::new();
         let mut layers = Vec::new();
         for image in images {
-            image::reach(&self.folder, &image.descriptor, &mut had)?;
-            if let Ok(manifest) = image::read_chosen(&self.folder, &image.manifest) {
+            image::reach(&*self.folder, &image.descriptor, &mut had)?;
+            if let Ok(manifest) = image::read_chosen(&*self.folder, &image.manifest) {
                 layers.extend(image::layers_of(&manifest).map(|layer| layer.digest.clone()));
             }
         }

@@ -129,12 +129,12 @@ impl Store {
             return Ok(Some(Image::new(entry, facts)));
         }
         let host = host_platform();
-        let chosen = match image::choose(&self.folder, entry, Wanted::Prefer(&host)) {
+        let chosen = match image::choose(&*self.folder, entry, Wanted::Prefer(&host)) {
             Ok(chosen) => chosen,
             Err(error @ (Error::Io { .. } | Error::Unwritable { .. })) => return Err(error),
             Err(_) => return Ok(None),
         };
-        Ok(image::facts(&self.folder, &chosen).ok().map(|facts| Image::new(entry, facts)))
+        Ok(image::facts(&*self.folder, &chosen).ok().map(|facts| Image::new(entry, facts)))
     }
 
     /// Finds an image as docker does: by its name, or else by its id or the beginning of it. A name may leave out

@@ -79,7 +79,7 @@ impl Transfer {
     /// The error of the disk.
     pub fn keep_image(&self, image: &Image) -> Result<(), Error> {
         let mut reached = std::collections::HashSet::new();
-        image::reach(&self.0.folder, &image.descriptor, &mut reached)?;
+        image::reach(&*self.0.folder, &image.descriptor, &mut reached)?;
         self.0.keep(&reached)
     }
 
@@ -96,7 +96,7 @@ impl Transfer {
         descriptor: &Descriptor,
         wanted: Wanted<'_>,
     ) -> Result<Image, Error> {
-        let folder = &self.0.folder;
+        let folder = &*self.0.folder;
         let changing = folder.change()?;
         let chosen = image::choose(folder, descriptor, wanted)?;
         let facts = image::facts(folder, &chosen)?;
