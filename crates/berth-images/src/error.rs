@@ -157,6 +157,32 @@ pub enum Error {
         /// The names, with commas.
         names: String,
     },
+    /// An archive is not one of images, is damaged, or wants what no archive may.
+    #[error("the archive was not taken: {what}")]
+    Archive {
+        /// What is wrong with it, and where.
+        what: String,
+    },
+    /// What comes in could not be read.
+    #[error("the input could not be read: {source}")]
+    Input {
+        /// The error of the reader.
+        source: io::Error,
+    },
+    /// What goes out could not be written.
+    #[error("the output could not be written: {source}")]
+    Output {
+        /// The error of the writer.
+        source: io::Error,
+    },
+    /// An instruction of `--change` that cannot be followed.
+    #[error("--change {text:?}: {what}")]
+    Change {
+        /// The instruction.
+        text: String,
+        /// What is wrong with it.
+        what: String,
+    },
 }
 
 impl Error {
@@ -169,5 +195,10 @@ impl Error {
             }
             _ => Error::Io { action, path: path.to_owned(), source },
         }
+    }
+
+    /// A fault of an archive, in a clause.
+    pub(crate) fn archive(what: impl Into<String>) -> Error {
+        Error::Archive { what: what.into() }
     }
 }

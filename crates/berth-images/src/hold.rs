@@ -29,6 +29,7 @@ pub(crate) struct Hold {
     id: String,
     path: PathBuf,
     kept: Mutex<Kept>,
+    files: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Hold {
                     flock(&file, FlockOperation::LockExclusive)
                         .map_err(|error| folder.io("lock", &path, error))?;
                     let kept = Mutex::new(Kept { file, digests: HashSet::new() });
-                    return Ok(Hold { folder, id, path, kept });
+                    return Ok(Hold { folder, id, path, kept, files: AtomicU64::new(0) });
                 }
             }
         }
@@ -73,6 +74,16 @@ impl Hold {
         written.map_err(|error| self.folder.io("write", &self.path, error))?;
         kept.digests.extend(new.into_iter().cloned());
         Ok(())
+    }
+
+    /// A place for a file that has no digest yet.
+    pub(crate) fn new_file(&self) -> Result<(File, PathBuf), Error> {
+        let folder = self.folder.work(STAGE)?.join(&self.id);
+        self.folder.make_folder(&folder)?;
+        let path = folder.join(self.files.fetch_add(1, Ordering::Relaxed).to_string());
+        step();
+        let file = self.folder.open_to_write(&path)?;
+        Ok((file, path))
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod archive;
 mod copy;
 mod error;
 mod folder;
@@ -15,6 +16,7 @@ mod step;
 mod store;
 mod transfer;
 
+pub use archive::{Format, Import, Loaded};
 pub use error::Error;
 pub use image::{Wanted, host_platform};
 pub use incoming::{Begun, Incoming};

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::archives::docker_archive;
 use super::fixture::{Fixture, blobs, names, new_store, reference};
 use crate::{Store, Wanted, host_platform};
 
@@ -18,6 +19,9 @@ fn work(folder: &Path) {
     Fixture::new(&["one", "three"]).pull(&store, "app:1").unwrap();
     store.tag("app:1", &reference("app:2")).unwrap();
     store.remove(&Fixture::new(&["one", "two"]).id().to_string(), true).ok();
+    store
+        .load(docker_archive(&[(&["loaded:1"], &Fixture::new(&["loaded"]))]).as_slice(), &host_platform())
+        .unwrap();
     store.prune(Duration::from_secs(3600)).unwrap();
 }
 
@@ -85,10 +89,10 @@ fn a_kill_at_any_step_breaks_nothing() {
         check(&store);
         let mut names = names(&store);
         names.sort();
-        assert_eq!(names, ["app:1", "app:2", "kept:latest"], "step {die_at}");
+        assert_eq!(names, ["app:1", "app:2", "kept:latest", "loaded:1"], "step {die_at}");
         store.prune(Duration::ZERO).unwrap();
-        // The images of `kept` and of `app`: a manifest and a configuration each, and one and two layers.
-        assert_eq!(blobs(&store), 3 + 4, "step {die_at}");
+        // Manifest, configuration and layers of `kept`, `app` and `loaded`.
+        assert_eq!(blobs(&store), 3 + 4 + 3, "step {die_at}");
         if has_ended {
             steps = die_at;
             break;
@@ -104,7 +108,7 @@ fn a_kill_while_the_store_is_made_breaks_nothing() {
         let folder = folder.path().join("images");
         run_child(&folder, die_at);
         work(&folder);
-        assert_eq!(names(&Store::open(&folder).unwrap()), ["app:1", "app:2"]);
+        assert_eq!(names(&Store::open(&folder).unwrap()), ["app:1", "app:2", "loaded:1"]);
     }
 }
 
