@@ -11,7 +11,8 @@ use rustix::io::Errno;
 pub enum Error {
     /// The volume, or the user's quota on it, has no room.
     #[error(
-        "the disk of {} is full; free space, for example with `berth rmi`, and try again: what was fetched is kept",
+        "the disk of {} is full; free space, for example with `berth rmi`, and try again: \
+         what was fetched is kept",
         folder.display()
     )]
     Full {
@@ -37,7 +38,10 @@ pub enum Error {
         source: io::Error,
     },
     /// The folder is no store of images, or one of a later version.
-    #[error("{} holds no OCI image layout of version 1.0.0 ({what}); choose another folder", folder.display())]
+    #[error(
+        "{} holds no OCI image layout of version 1.0.0 ({what}); choose another folder",
+        folder.display()
+    )]
     NotAStore {
         /// The folder.
         folder: PathBuf,
@@ -66,7 +70,8 @@ pub enum Error {
     },
     /// Bytes that came in are not what was promised. They were thrown away.
     #[error(
-        "what arrived for {expected} is something else ({actual}); try again, and if it stays so tell who sent it"
+        "what arrived for {expected} is something else ({actual}); \
+         try again, and if it stays so tell who sent it"
     )]
     Mismatch {
         /// What was promised.
@@ -76,7 +81,8 @@ pub enum Error {
     },
     /// More or fewer bytes came in than were promised.
     #[error(
-        "{digest} should have {expected} bytes and has {actual}; try again, and if it stays so tell who sent it"
+        "{digest} should have {expected} bytes and has {actual}; \
+         try again, and if it stays so tell who sent it"
     )]
     Length {
         /// What was promised.

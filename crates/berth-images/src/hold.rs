@@ -1,8 +1,8 @@
 //! What somebody at work needs, so that nobody takes it away under him.
 //!
-//! A hold is a file with digests, locked while its owner lives: a kill gives the lock back, and the file is then nobody's.
-//! Digests are added while the store stands still, and content is removed only by who changes it, after reading all
-//! holds: what was said to be there stays there.
+//! A hold is a file with digests, locked while its owner lives: a kill gives the lock back, and the file is then
+//! nobody's. Digests are added while the store stands still, and content is removed only by who changes it, after
+//! reading all holds: what was said to be there stays there.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};

@@ -118,8 +118,8 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] if they are more than were promised, [`Error::Full`] or another error of the disk. After one the
-    /// blob is begun again by [`Transfer::begin`](crate::Transfer::begin), which counts what has come.
+    /// [`Error::Length`] if they are more than were promised, [`Error::Full`] or another error of the disk. After one
+    /// the blob is begun again by [`Transfer::begin`](crate::Transfer::begin), which counts what has come.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let after = self.written + bytes.len() as u64;
         if after > self.size {
@@ -137,8 +137,8 @@ impl Incoming {
     ///
     /// # Errors
     ///
-    /// [`Error::Length`] if bytes are missing: they can be fetched in the next try. [`Error::Mismatch`] if the bytes are
-    /// others: they are thrown away. Otherwise the error of the disk.
+    /// [`Error::Length`] if bytes are missing: they can be fetched in the next try. [`Error::Mismatch`] if the bytes
+    /// are others: they are thrown away. Otherwise the error of the disk.
     pub fn finish(self) -> Result<(), Error> {
         if self.written != self.size {
             return Err(self.length(self.written));
@@ -157,8 +157,8 @@ impl Incoming {
     }
 }
 
-/// Whether a blob is there and of that length. A short one is read as well, since that costs nothing: a manifest that the
-/// disk lost is fetched again.
+/// Whether a blob is there and of that length. A short one is read as well, since that costs nothing: a manifest that
+/// the disk lost is fetched again.
 pub(crate) fn is_here(folder: &Folder, digest: &Digest, size: u64) -> Result<bool, Error> {
     const SHORT: u64 = 1024 * 1024;
     if folder.blob_size(digest)? != Some(size) {

@@ -42,8 +42,8 @@ pub struct Pruned {
 
 impl Store {
     /// Removes a name, and with the last name the image and what of it no other image has. By its id an image is
-    /// removed with all names, if they are in one repository or `force` is set. What somebody at work needs stays until the
-    /// next [`prune`](Store::prune).
+    /// removed with all names, if they are in one repository or `force` is set. What somebody at work needs stays
+    /// until the next [`prune`](Store::prune).
     ///
     /// # Errors
     ///
@@ -141,8 +141,8 @@ impl Store {
         Ok(size)
     }
 
-    /// Removes what kills and interrupted pulls have left: partial files and blobs that no image names and nobody at work
-    /// needs, if nothing was written to them for `age`, and files of those who died.
+    /// Removes what kills and interrupted pulls have left: partial files and blobs that no image names and nobody at
+    /// work needs, if nothing was written to them for `age`, and files of those who died.
     ///
     /// # Errors
     ///

@@ -106,8 +106,8 @@ impl Store {
         Ok(Transfer(Arc::new(Hold::new(Arc::clone(&self.folder))?)))
     }
 
-    /// The images, each as often as it has names, in the order in which they came. Reads one file, and two more for each
-    /// image that another tool has put there. Who is not whole is not listed.
+    /// The images, each as often as it has names, in the order in which they came. Reads one file, and two more for
+    /// each image that another tool has put there. Who is not whole is not listed.
     ///
     /// # Errors
     ///
@@ -152,8 +152,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::DigestAsTarget`] if the name has a digest, those of [`resolve`](Store::resolve), otherwise the error of the
-    /// disk.
+    /// [`Error::DigestAsTarget`] if the name has a digest, those of [`resolve`](Store::resolve), otherwise the error
+    /// of the disk.
     pub fn tag(&self, text: &str, name: &ImageReference) -> Result<(), Error> {
         if name.digest().is_some() {
             return Err(Error::DigestAsTarget { name: name.familiar() });

@@ -26,8 +26,8 @@ impl Transfer {
         incoming::is_here(&self.0.folder, digest, size)
     }
 
-    /// Begins a blob of `size` bytes, or goes on with what an earlier try has left. While somebody else fetches it, this
-    /// waits for him; so nobody may begin a blob twice without ending the first. `None` if it is there.
+    /// Begins a blob of `size` bytes, or goes on with what an earlier try has left. While somebody else fetches it,
+    /// this waits for him; so nobody may begin a blob twice without ending the first. `None` if it is there.
     ///
     /// # Errors
     ///

@@ -20,7 +20,8 @@ pub struct Import<'a> {
     pub name: Option<&'a ImageReference>,
     /// What the history says; docker writes `Imported from -` unless told otherwise.
     pub message: &'a str,
-    /// Instructions of a Dockerfile, one each: `CMD`, `ENTRYPOINT`, `ENV`, `EXPOSE`, `LABEL`, `USER`, `VOLUME`, `WORKDIR`.
+    /// Instructions of a Dockerfile, one each: `CMD`, `ENTRYPOINT`, `ENV`, `EXPOSE`, `LABEL`, `USER`, `VOLUME`,
+    /// `WORKDIR`.
     pub changes: &'a [&'a str],
     /// What the image runs on.
     pub platform: &'a Platform,
@@ -29,12 +30,13 @@ pub struct Import<'a> {
 }
 
 impl Store {
-    /// Makes an image of a tar archive of a file system, plain or packed with gzip or Zstandard; the layer is stored as it
-    /// comes. Nothing is unpacked to the disk.
+    /// Makes an image of a tar archive of a file system, plain or packed with gzip or Zstandard; the layer is stored
+    /// as it comes. Nothing is unpacked to the disk.
     ///
     /// # Errors
     ///
-    /// [`Error::Archive`] if it is no tar archive, [`Error::Change`], [`Error::Input`], otherwise the error of the disk.
+    /// [`Error::Archive`] if it is no tar archive, [`Error::Change`], [`Error::Input`], otherwise the error of the
+    /// disk.
     pub fn import(&self, input: impl Read, import: &Import<'_>) -> Result<Image, Error> {
         let mut run = Map::new();
         for text in import.changes {

@@ -28,14 +28,14 @@ struct Saved {
 }
 
 impl Store {
-    /// Writes images into an archive. A name without a tag means all tags of its repository, an id means the image without a
-    /// name. Bytes are checked as they go; the same images give the same archive.
+    /// Writes images into an archive. A name without a tag means all tags of its repository, an id means the image
+    /// without a name. Bytes are checked as they go; the same images give the same archive.
     ///
     /// # Errors
     ///
-    /// Those of [`resolve`](Store::resolve), before anything is written; [`Error::Missing`] and [`Error::Damaged`] if an
-    /// image is not whole: a damaged blob is taken away, so that the next pull fetches it. [`Error::Output`] if the archive
-    /// cannot be written.
+    /// Those of [`resolve`](Store::resolve), before anything is written; [`Error::Missing`] and [`Error::Damaged`] if
+    /// an image is not whole: a damaged blob is taken away, so that the next pull fetches it. [`Error::Output`] if
+    /// the archive cannot be written.
     pub fn save(&self, texts: &[&str], format: Format, output: impl Write) -> Result<(), Error> {
         let transfer = self.transfer()?;
         let saved = select(&self.list()?, texts)?;

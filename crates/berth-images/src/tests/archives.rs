@@ -143,6 +143,23 @@ fn archives_of_old_dockers_are_loaded() {
 }
 
 #[test]
+fn an_image_that_is_here_keeps_its_manifest() {
+    let (_folder, store) = new_store();
+    let mut fixture = Fixture::new(&["one", "two"]);
+    // Nobody would make one with these spaces.
+    fixture.manifest.extend_from_slice(b"  ");
+    fixture.pull(&store, "registry.example/app:1").unwrap();
+    let loaded = load(&store, &docker_archive(&[(&["app:2"], &fixture)]));
+    assert_eq!(loaded[0].image.descriptor, fixture.descriptor());
+    assert_eq!((names(&store), blobs(&store)), (vec!["registry.example/app:1".into(), "app:2".into()], 4));
+    // What is here is not whole any more, and comes from the archive.
+    fs::remove_file(store.folder().join("blobs/sha256").join(fixture.descriptor().digest.hex())).unwrap();
+    let loaded = load(&store, &docker_archive(&[(&["app:2"], &fixture)]));
+    assert_ne!(loaded[0].image.descriptor, fixture.descriptor());
+    store.save(&["app:2"], Format::Oci, std::io::sink()).unwrap();
+}
+
+#[test]
 fn packed_layers_are_checked_by_what_is_in_them() {
     for (pack, media_type) in
         [(gzip as fn(&[u8]) -> Vec<u8>, media_type::OCI_LAYER_GZIP), (zstd, media_type::OCI_LAYER_ZSTD)]
@@ -155,6 +172,7 @@ fn packed_layers_are_checked_by_what_is_in_them() {
             serde_json::from_slice(&store.read_document(&loaded[0].image.manifest).unwrap()).unwrap();
         assert_eq!(manifest["layers"][0]["mediaType"], media_type);
         fixture.layers = vec![pack(b"two")];
+        let (_folder, store) = new_store();
         let error = store.load(docker_archive(&[(&["app"], &fixture)]).as_slice(), &host_platform());
         assert!(error.unwrap_err().to_string().contains("is not the layer sha256:"));
     }

@@ -1,4 +1,5 @@
-//! A process is killed at every step of its work: what was there is there, what is listed is whole, the next try succeeds.
+//! A process is killed at every step of its work: what was there is there, what is listed is whole, the next try
+//! succeeds.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

@@ -16,7 +16,8 @@ impl Fixture {
     pub(super) fn new(layers: &[&str]) -> Fixture {
         let sums: Vec<_> = layers.iter().map(|layer| Digest::sha256(layer.as_bytes()).to_string()).collect();
         let config = json!({
-            "created": "2026-01-02T03:04:05Z", "os": "linux", "rootfs": { "type": "layers", "diff_ids": sums },
+            "created": "2026-01-02T03:04:05Z", "os": "linux",
+            "rootfs": { "type": "layers", "diff_ids": sums },
         });
         Fixture::with_config(layers, &config)
     }

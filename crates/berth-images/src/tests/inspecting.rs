@@ -8,7 +8,8 @@ use crate::Error;
 
 fn built() -> Fixture {
     let config = json!({
-        "architecture": "arm64", "variant": "v8", "os": "linux", "created": "2026-01-02T03:04:05Z", "author": "me",
+        "architecture": "arm64", "variant": "v8", "os": "linux",
+        "created": "2026-01-02T03:04:05Z", "author": "me",
         "config": { "Env": ["A=b"], "Cmd": ["/app"], "Labels": { "team": "x" } },
         "rootfs": { "type": "layers", "diff_ids": [Digest::sha256(b"one"), Digest::sha256(b"other")] },
         "history": [
@@ -31,7 +32,8 @@ fn an_image_is_inspected_in_the_words_of_docker() {
     let expected = json!({
         "Id": fixture.id(), "RepoTags": ["app:1", "quay.io/team/app:2"],
         "RepoDigests": [format!("app@{digest}"), format!("quay.io/team/app@{digest}")],
-        "Parent": "", "Comment": "buildkit", "Created": "2026-01-02T03:04:05Z", "DockerVersion": "", "Author": "me",
+        "Parent": "", "Comment": "buildkit", "Created": "2026-01-02T03:04:05Z",
+        "DockerVersion": "", "Author": "me",
         "Config": {
             "Env": ["A=b"], "Cmd": ["/app"], "Labels": { "team": "x" }, "Entrypoint": null, "Volumes": null,
             "ExposedPorts": null, "User": "", "WorkingDir": "",

@@ -192,7 +192,8 @@ fn what_other_tools_wrote_is_read_and_kept() {
     by_containerd.annotations.insert("io.containerd.image.name".into(), "docker.io/library/x:1".into());
     by_containerd.annotations.insert("org.opencontainers.image.ref.name".into(), "1".into());
     let half = Fixture::numbered(1).descriptor();
-    let text = serde_json::json!({ "schemaVersion": 2, "manifests": [ours, by_containerd, half], "annotations": { "a": "b" } });
+    let entries = [ours, by_containerd, half.clone()];
+    let text = serde_json::json!({ "schemaVersion": 2, "manifests": entries, "annotations": { "a": "b" } });
     fs::write(store.folder().join("index.json"), text.to_string()).unwrap();
     assert_eq!(names(&store), ["quay.io/team/app:2", "x:1"], "who is not whole is not listed");
     assert_eq!(store.resolve("x:1").unwrap().id, fixture.id());

@@ -54,7 +54,11 @@ fn listed(name: &str, fixture: &Fixture) -> Listed {
 
 proptest! {
     #[test]
-    fn canonical_names_read_back(text in "([a-z]{1,5}(\\.[a-z]{1,3})?(:[0-9]{1,4})?/)?[a-z]{1,6}(/[a-z0-9]{1,5})?(:[A-Za-z0-9_.]{1,6})?") {
+    fn canonical_names_read_back(
+        registry in "([a-z]{1,5}(\\.[a-z]{1,3})?(:[0-9]{1,4})?/)?",
+        rest in "[a-z]{1,6}(/[a-z0-9]{1,5})?(:[A-Za-z0-9_.]{1,6})?",
+    ) {
+        let text = registry + &rest;
         if let Ok(name) = name::canonical(&text) {
             prop_assert!(name.tag().is_some() != name.digest().is_some());
             prop_assert_eq!(name.to_string().parse::<ImageReference>().unwrap(), name.clone());
