@@ -11,8 +11,8 @@ use rustix::io::Errno;
 pub enum Error {
     /// The volume, or the user's quota on it, has no room.
     #[error(
-        "the disk of {} is full; free space, for example with `berth rmi`, and try again: \
-         what was fetched is kept",
+        "the disk of {} is full; free space, for example with `berth rmi`, and try again; \
+         a pull goes on where it stopped",
         folder.display()
     )]
     Full {

@@ -101,7 +101,8 @@ pub(crate) fn held(folder: &Folder, _changing: &Changing<'_>) -> Result<HashSet<
     for entry in folder.list(&folder.work_path(HOLDS))? {
         let path = entry.path();
         let io = |error| folder.io("read", &path, error);
-        let file = match File::open(&path) {
+        // On NFS only who may write gets a lock.
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => file,
             // It ended just now.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,

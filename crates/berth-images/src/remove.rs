@@ -1,7 +1,7 @@
 //! Taking images away, by the rules of docker, and what nobody needs any more.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
 
@@ -165,7 +165,7 @@ impl Store {
         }
         for entry in self.folder.list(&self.folder.work_path(PARTIAL))? {
             // Who writes it has its lock, and who opens it now finds out that it is gone.
-            let Ok(file) = File::open(entry.path()) else { continue };
+            let Ok(file) = OpenOptions::new().read(true).write(true).open(entry.path()) else { continue };
             if try_flock(&file).map_err(|error| self.folder.io("lock", &entry.path(), error))? {
                 self.prune_file(&entry, before, &mut pruned)?;
             }

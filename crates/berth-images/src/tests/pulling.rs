@@ -236,8 +236,8 @@ fn a_store_that_cannot_be_written_is_read() {
 fn a_full_disk_is_one_sentence_and_what_to_do() {
     let source = std::io::Error::from_raw_os_error(28);
     let error = Error::io("/data".as_ref(), "write", "/data/blobs/x".as_ref(), source);
-    let expected = "the disk of /data is full; free space, for example with `berth rmi`, and try again: \
-                    what was fetched is kept";
+    let expected = "the disk of /data is full; free space, for example with `berth rmi`, and try again; \
+                    a pull goes on where it stopped";
     assert_eq!(error.to_string(), expected);
     let source = std::io::Error::from_raw_os_error(30);
     let error = Error::io("/data".as_ref(), "write", "/data/blobs/x".as_ref(), source);
