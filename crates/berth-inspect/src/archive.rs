@@ -15,21 +15,29 @@ const RECORD: u64 = 1024 * 1024;
 
 /// The header of an entry, with what extensions say of it.
 #[derive(Debug, Default)]
-pub(crate) struct Header {
-    pub(crate) kind: u8,
-    pub(crate) path: Vec<u8>,
-    pub(crate) target: Vec<u8>,
+pub struct Header {
+    /// What it is: the type flag of the format.
+    pub kind: u8,
+    /// Its path, as it is written there.
+    pub path: Vec<u8>,
+    /// Where a link leads, as it is written there.
+    pub target: Vec<u8>,
     /// Bytes in the archive.
-    pub(crate) stored: u64,
+    pub stored: u64,
     /// Bytes of the file that they make.
-    pub(crate) size: u64,
-    pub(crate) is_sparse: bool,
-    pub(crate) mode: u64,
-    pub(crate) uid: u64,
-    pub(crate) gid: u64,
-    pub(crate) mtime: u64,
+    pub size: u64,
+    /// Whether it is a file with holes, whose content begins with a map of them.
+    pub is_sparse: bool,
+    /// Permissions.
+    pub mode: u64,
+    /// The number of its owner.
+    pub uid: u64,
+    /// The number of its group.
+    pub gid: u64,
+    /// When it was changed, in seconds since 1970.
+    pub mtime: u64,
     /// Where the content begins in the unpacked stream.
-    pub(crate) offset: u64,
+    pub offset: u64,
 }
 
 /// What entries before it say of the next one.
@@ -61,7 +69,8 @@ struct Sparse {
 }
 
 /// A tar archive as it comes in.
-pub(crate) struct Archive<R> {
+#[derive(Debug)]
+pub struct Archive<R> {
     reader: R,
     /// Bytes that were read.
     at: u64,
@@ -72,12 +81,17 @@ pub(crate) struct Archive<R> {
 }
 
 impl<R: Read> Archive<R> {
-    pub(crate) fn new(reader: R, limits: Limits) -> Archive<R> {
+    /// Reads an archive from its beginning. Of the limits those of names hold; the others are the caller's.
+    pub fn new(reader: R, limits: Limits) -> Archive<R> {
         Archive { reader, at: 0, left: 0, limits, seen: false }
     }
 
-    /// The next entry; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Header>, Stop> {
+    /// The next entry; `None` at the end. What was not read of the present one is passed over.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub fn next_entry(&mut self) -> Result<Option<Header>, Stop> {
         let mut extension = Extension::default();
         // Each of them is bounded, and an archive of nothing else ends at the limit of what is unpacked.
         loop {
@@ -113,8 +127,12 @@ impl<R: Read> Archive<R> {
         }
     }
 
-    /// Reads on in the content of the present entry; 0 at its end.
-    pub(crate) fn content(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
+    /// Reads on in the content of the present entry; 0 at its end, after what fills its last block.
+    ///
+    /// # Errors
+    ///
+    /// Why it ends early.
+    pub fn content(&mut self, buffer: &mut [u8]) -> Result<usize, Stop> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
         if most == 0 {
             return Ok(0);

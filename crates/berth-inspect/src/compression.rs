@@ -26,14 +26,22 @@ pub enum Compression {
 }
 
 /// A stream of unpacked bytes, and how many packed ones were taken for it.
-pub(crate) struct Unpacked<'a> {
-    pub(crate) compression: Compression,
-    pub(crate) reader: Box<dyn Read + 'a>,
-    pub(crate) taken: Rc<Cell<u64>>,
+pub struct Unpacked<'a> {
+    /// How it was packed.
+    pub compression: Compression,
+    /// Gives the unpacked bytes.
+    pub reader: Box<dyn Read + 'a>,
+    /// Packed bytes that were taken so far.
+    pub taken: Rc<Cell<u64>>,
 }
 
-/// Finds out how a stream is packed.
-pub(crate) fn unpack<'a>(mut packed: impl Read + 'a, time: Duration) -> Result<Unpacked<'a>, Stop> {
+/// Finds out how a stream is packed. Reading it fails with `TimedOut` when `time` is over. How much comes out has no limit
+/// here.
+///
+/// # Errors
+///
+/// [`Stop::Packed`] for what no client takes, or why the first bytes cannot be read.
+pub fn unpack<'a>(mut packed: impl Read + 'a, time: Duration) -> Result<Unpacked<'a>, Stop> {
     let mut magic = Vec::with_capacity(MAGIC);
     packed.by_ref().take(MAGIC as u64).read_to_end(&mut magic).map_err(|error| Stop::of(&error))?;
     let compression = match magic.as_slice() {

@@ -196,7 +196,7 @@ fn fill(index: &mut LayerIndex, unpacked: Unpacked<'_>, limits: &Limits) -> Resu
 fn entries(index: &mut LayerIndex, bounded: &mut Bounded<'_>, limits: &Limits) -> Result<(), Stop> {
     let mut archive = Archive::new(bounded, *limits);
     let (mut buffer, mut weight, mut looked) = (vec![0; 64 * 1024], 0, 0);
-    while let Some(header) = archive.next()? {
+    while let Some(header) = archive.next_entry()? {
         looked += 1;
         if looked > limits.entries {
             return Err(Stop::Entries);

@@ -15,7 +15,8 @@ mod text;
 mod tree;
 pub mod worker;
 
-pub use compression::Compression;
+pub use archive::{Archive, Header};
+pub use compression::{Compression, Unpacked, unpack};
 pub use diff::{Change, ChangeKind, Difference, difference};
 pub use index::{Entry, Kind, LayerIndex, Stop, index, read_file};
 pub use limits::Limits;

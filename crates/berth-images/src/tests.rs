@@ -1,0 +1,12 @@
+//! What the store promises, tested from outside.
+
+mod archives;
+mod crash;
+mod fixture;
+mod hostile;
+mod importing;
+mod inspecting;
+mod pulling;
+mod removing;
+mod resolving;
+mod tarball;
