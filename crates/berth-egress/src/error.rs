@@ -78,7 +78,7 @@ impl EgressError {
     }
 
     /// The same once more, for who only has it lent: what has a source keeps its text.
-    pub(crate) fn again(&self) -> EgressError {
+    pub fn again(&self) -> EgressError {
         let copy = |source: &io::Error| io::Error::new(source.kind(), source.to_string());
         match self {
             EgressError::Name { host, source } => {

@@ -13,6 +13,7 @@ mod bodies;
 pub(crate) mod fake;
 mod forbidden;
 mod tls;
+mod uploads;
 
 /// Options that let these hosts be on this machine.
 fn private(hosts: &[&str]) -> EgressOptions {
