@@ -7,8 +7,9 @@ use futures_util::StreamExt;
 use http::header::{CONTENT_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use crate::client::{Question, length};
+use crate::client::length;
 use crate::health::Asked;
+use crate::scope::Scope;
 use crate::{Client, ClientError, Patience};
 
 /// Cuts in a row, without a byte in between, after which a download is given up.
@@ -72,13 +73,12 @@ impl Client {
         from: u64,
         patience: Patience,
     ) -> Result<Response<Incoming>, ClientError> {
-        let mut headers = HeaderMap::new();
-        if from > 0 {
-            headers
-                .insert(RANGE, HeaderValue::try_from(format!("bytes={from}-")).map_err(http::Error::from)?);
-        }
         let path = format!("{repository}/blobs/{digest}");
-        let question = Question { method, path: &path, headers, repository, asked: Asked::Blob };
+        let mut question = self.question(method, &path, Scope::pull(repository), Asked::Blob)?;
+        if from > 0 {
+            let range = HeaderValue::try_from(format!("bytes={from}-")).map_err(http::Error::from)?;
+            question.headers.insert(RANGE, range);
+        }
         self.ask(&question, patience).await
     }
 }

@@ -9,29 +9,41 @@
 
 mod auth;
 mod blob;
+mod catalog;
 mod challenge;
 mod client;
+mod content;
 mod credentials;
 mod error;
 mod fault;
 mod health;
 mod manifest;
+mod place;
+mod push;
 mod rate;
 mod retry;
+mod scope;
+mod sign_in;
 mod tags;
 mod token;
+mod upload;
 
 #[cfg(test)]
 mod tests;
 
 pub use berth_egress::{EgressError, Forbidden, Limits, Link, Origin, OriginError, Reach, RootsError};
 pub use blob::Download;
+pub use catalog::{CatalogPage, Found};
 pub use challenge::Challenge;
 pub use client::{Client, ClientOptions};
+pub use content::{Content, FileContent, Pieces};
 pub use credentials::{Credentials, Secret};
 pub use error::ClientError;
 pub use health::Health;
 pub use manifest::{FetchedManifest, ManifestHead};
+pub use push::PushedManifest;
 pub use rate::RateLimit;
 pub use retry::Patience;
+pub use sign_in::SignIn;
 pub use tags::TagPage;
+pub use upload::{Progress, Upload, Uploaded};

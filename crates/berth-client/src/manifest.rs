@@ -1,7 +1,7 @@
 //! Manifests: look, and read.
 
 use berth_egress::EgressError;
-use berth_oci::media_type::essence;
+use berth_oci::media_type::{OCI_INDEX, essence};
 use berth_oci::{Algorithm, Digest, Reference};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use crate::client::{Question, length};
 use crate::health::Asked;
+use crate::scope::Scope;
 use crate::{Client, ClientError, Patience};
 
 /// Everything that people keep in registries; what a registry has nothing of, it may answer with its own choice.
@@ -52,7 +53,8 @@ impl Client {
         patience: Patience,
     ) -> Result<ManifestHead, ClientError> {
         let path = format!("{repository}/manifests/{at}");
-        let response = self.ask(&question(Method::HEAD, repository, &path, ACCEPTED), patience).await?;
+        let question = self.about(Method::HEAD, repository, &path, ACCEPTED)?;
+        let response = self.ask(&question, patience).await?;
         Ok(head(response.headers()))
     }
 
@@ -67,7 +69,7 @@ impl Client {
         patience: Patience,
     ) -> Result<FetchedManifest, ClientError> {
         let path = format!("{repository}/manifests/{at}");
-        let question = question(Method::GET, repository, &path, ACCEPTED);
+        let question = self.about(Method::GET, repository, &path, ACCEPTED)?;
         let response = match self.ask_whole(&question, patience, LONGEST).await {
             Err(ClientError::Egress(EgressError::TooLong { .. })) => {
                 return Err(ClientError::Useless { what: "the manifest is larger than 4 MiB" });
@@ -96,14 +98,21 @@ impl Client {
     /// [`ClientError::NotFound`] if the registry keeps no such lists.
     pub async fn referrers(&self, repository: &str, subject: &Digest) -> Result<Bytes, ClientError> {
         let path = format!("{repository}/referrers/{subject}");
-        let question = question(Method::GET, repository, &path, "application/vnd.oci.image.index.v1+json");
+        let question = self.about(Method::GET, repository, &path, OCI_INDEX)?;
         Ok(self.ask_whole(&question, Patience::Short, LONGEST).await?.into_body())
     }
-}
 
-fn question<'a>(method: Method, repository: &'a str, path: &'a str, accept: &'static str) -> Question<'a> {
-    let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
-    Question { method, path, headers, repository, asked: Asked::Manifest }
+    fn about<'a>(
+        &self,
+        method: Method,
+        repository: &str,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Question<'a>, ClientError> {
+        let mut question = self.question(method, path, Scope::pull(repository), Asked::Manifest)?;
+        question.headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        Ok(question)
+    }
 }
 
 fn head(headers: &HeaderMap) -> ManifestHead {

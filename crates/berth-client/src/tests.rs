@@ -40,7 +40,7 @@ fn client_of_alice(fake: &Fake) -> Client {
 }
 
 fn alice() -> Credentials {
-    Credentials { user: "alice".into(), password: Secret::new("secret") }
+    Credentials::password("alice", Secret::new("secret"))
 }
 
 fn latest() -> Reference {
