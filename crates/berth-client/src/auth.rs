@@ -170,6 +170,15 @@ impl Authenticator {
     }
 }
 
+/// Whether a challenge names something that the scope lacks, and that may be asked for.
+pub(crate) fn names_more(scope: &Scope, headers: &HeaderMap) -> bool {
+    let named = Challenge::read(headers).into_iter().find_map(|challenge| match challenge {
+        Challenge::Bearer { scope, .. } => scope,
+        Challenge::Basic => None,
+    });
+    named.is_some_and(|named| widened(scope, &named) != *scope)
+}
+
 /// The scope with what a registry names beyond it, as far as that is about the same repository: a registry gets no
 /// token for anything else by asking for it.
 fn widened(scope: &Scope, named: &str) -> Scope {

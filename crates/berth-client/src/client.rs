@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, VIA};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use crate::auth::Authenticator;
+use crate::auth::{self, Authenticator};
 use crate::health::{Asked, Breaker};
 use crate::scope::Scope;
 use crate::upload::Room;
@@ -268,8 +268,8 @@ impl Client {
 
     /// Asks once: signs in if it has to, and follows redirects if it only reads.
     async fn exchange_any(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
-        let Shared { origin, egress, auth, breaker, .. } = &*self.0;
-        let Question { link, scope, .. } = question;
+        let Shared { origin, breaker, .. } = &*self.0;
+        let link = &question.link;
         if *link.origin() != *origin {
             // The registry sent us there. What it needs is in the address; who we are is not its business.
             let response = self.send(question, link, None).await?;
@@ -280,14 +280,7 @@ impl Client {
                 _ => Ok(response),
             };
         }
-        let sent = auth.header(egress, scope).await?;
-        let mut response = self.send(question, link, sent.as_ref()).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let header = auth.challenged(egress, scope, link, response.headers(), sent.as_ref()).await?;
-            if header.is_some() {
-                response = self.send(question, link, header.as_ref()).await?;
-            }
-        }
+        let mut response = self.signed(question).await?;
         breaker.counted(RateLimit::read(response.headers()));
         let mut asked = link.clone();
         let mut redirects = 0;
@@ -304,6 +297,30 @@ impl Client {
         if redirects > 0 && matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             // Storage refuses what the registry allowed. Who may read what is the registry's to say.
             return Err(ClientError::Unexpected { status });
+        }
+        Ok(response)
+    }
+
+    /// Asks our own registry, with what it wants to see.
+    async fn signed(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
+        let Shared { egress, auth, .. } = &*self.0;
+        let Question { link, scope, .. } = question;
+        let known = auth.header(egress, scope).await?;
+        let mut sent = known.clone();
+        let mut response = self.send(question, link, sent.as_ref()).await?;
+        // Once for what was not known or is over, and once more for who then says that he means another scope.
+        for round in 0..2 {
+            let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+            let again = round == 0 || (known.is_none() && auth::names_more(scope, response.headers()));
+            if !is_refused || !again {
+                break;
+            }
+            let header = auth.challenged(egress, scope, link, response.headers(), sent.as_ref()).await?;
+            if header.is_none() {
+                break;
+            }
+            sent = header;
+            response = self.send(question, link, sent.as_ref()).await?;
         }
         Ok(response)
     }

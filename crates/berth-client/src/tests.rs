@@ -17,8 +17,12 @@ mod blobs;
 mod fake;
 mod manifests;
 mod patience;
+mod pushes;
 mod secrets;
+mod shelf;
 mod sign_in;
+mod tokens;
+mod uploads;
 
 const MANIFEST: &str = "{\"schemaVersion\":2}";
 const OCI: &str = "application/vnd.oci.image.manifest.v1+json";

@@ -31,7 +31,8 @@ impl Asked {
         Asked { method, target, headers, body: Vec::new() }
     }
 
-    fn length(&self) -> usize {
+    /// Bytes of the body that the head announces.
+    pub(crate) fn length(&self) -> usize {
         self.headers.get("content-length").map_or(0, |length| length.parse().unwrap())
     }
 }
