@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::ensure;
 
 use crate::folders;
-use crate::server::{Choice, Launch, Server};
+use crate::server::{Choice, Launch, Server, settings};
 
 mod driver;
 mod hostile;
@@ -59,7 +59,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let program = options.server.program()?;
     let data = scratch.path().join("registry");
     program.add_administrator(&data, NAME, PASSWORD)?;
-    let launch = Launch { data, log: kept.join("registry.log"), ..Launch::default() };
+    // Nothing is asked of them: nobody pulls.
+    let settings = settings(&[("MIRROR", "docker.io,quay.io")]);
+    let launch = Launch { data, log: kept.join("registry.log"), settings, ..Launch::default() };
     let server: Server = program.start(&launch)?;
     let base = format!("http://localhost:{}", server.address().port());
     let seed = Seed { client: Client::new(server.address(), NAME, PASSWORD) };

@@ -9,7 +9,6 @@
 mod account;
 mod action;
 mod caller;
-mod secret;
 
 // What he may do.
 mod decision;
@@ -44,6 +43,7 @@ pub use account::{Account, AccountId, AccountKind, AccountName, NameError, Role,
 pub use accounts::Accounts;
 pub use action::{Action, ActionError, Actions};
 pub use bearer::{Issued, ScopeGrant};
+pub use berth_oci::Secret;
 pub use berth_oci::{Pattern, PatternError};
 pub use caller::{Caller, Who};
 pub use decision::{Missing, Reason, Verdict};
@@ -54,7 +54,6 @@ pub use htpasswd::Imported;
 pub use identities::{IdentityView, Vouched};
 pub use invitation::{Invitation, Invited};
 pub use login::{Credentials, LoginError};
-pub use secret::Secret;
 pub use sessions::{SessionId, SessionView};
 pub use teams::{MemberView, TeamView};
 pub use users::{NewUser, UserChange, UserView};

@@ -67,10 +67,12 @@ pub enum ClientError {
         retry_after: Option<Duration>,
     },
     /// It is in trouble.
-    #[error("it is in trouble and answers with status {}", .status.as_u16())]
+    #[error("it is in trouble and answers with status {}{}", .status.as_u16(), said(.message))]
     Server {
         /// Its status.
         status: StatusCode,
+        /// What it said.
+        message: Option<String>,
     },
     /// It answers something that belongs to no registry.
     #[error("it answers with status {}, which no registry does here; see whether it is one", .status.as_u16())]
@@ -149,7 +151,7 @@ impl ClientError {
             Content(error) => Content(std::io::Error::new(error.kind(), error.to_string())),
             Digest { digest } => Digest { digest: digest.clone() },
             TooMany { retry_after } => TooMany { retry_after: *retry_after },
-            Server { status } => Server { status: *status },
+            Server { status, message } => Server { status: *status, message: message.clone() },
             Unexpected { status } => Unexpected { status: *status },
             Useless { what } => Useless { what },
             ForeignRealm { host } => ForeignRealm { host: host.clone() },

@@ -42,7 +42,7 @@ pub(crate) async fn of(response: Response<Incoming>) -> ClientError {
         StatusCode::UNAUTHORIZED => ClientError::Unauthorized { message: message(response).await },
         StatusCode::FORBIDDEN => ClientError::Denied { message: message(response).await },
         status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
-            ClientError::Server { status }
+            ClientError::Server { status, message: message(response).await }
         }
         status => ClientError::Unexpected { status },
     }

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn away() -> ClientError {
-        ClientError::Server { status: http::StatusCode::BAD_GATEWAY }
+        ClientError::Server { status: http::StatusCode::BAD_GATEWAY, message: None }
     }
 
     #[tokio::test(start_paused = true)]

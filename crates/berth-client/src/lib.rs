@@ -32,12 +32,13 @@ mod upload;
 mod tests;
 
 pub use berth_egress::{EgressError, Forbidden, Limits, Link, Origin, OriginError, Reach, RootsError};
+pub use berth_oci::Secret;
 pub use blob::Download;
 pub use catalog::{CatalogPage, Found};
 pub use challenge::Challenge;
 pub use client::{Client, ClientOptions};
 pub use content::{Content, FileContent, Pieces};
-pub use credentials::{Credentials, Secret};
+pub use credentials::Credentials;
 pub use error::ClientError;
 pub use health::Health;
 pub use manifest::{FetchedManifest, ManifestHead};

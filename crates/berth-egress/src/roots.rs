@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 /// Why there are no certificates to judge a server by.
@@ -35,7 +37,7 @@ pub enum RootsError {
 }
 
 /// Adds the certificates of a file.
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<Vec<CertificateDer<'static>>, RootsError> {
     let unread = |source| RootsError::File { path: path.to_owned(), source };
     let damaged = || RootsError::Damaged { path: path.to_owned() };
     let own = CertificateDer::pem_file_iter(path).map_err(unread)?;
@@ -43,7 +45,8 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), RootsError> {
     if own.is_empty() {
         return Err(damaged());
     }
-    own.into_iter().try_for_each(|certificate| roots.add(certificate).map_err(|_| damaged()))
+    own.iter().try_for_each(|certificate| roots.add(certificate.clone()).map_err(|_| damaged()))?;
+    Ok(own)
 }
 
 /// How TLS is spoken: with the certificates of the system and of `ca_file`, or without judging at all.
@@ -52,19 +55,75 @@ pub(crate) fn config(ca_file: Option<&Path>, unverified: bool) -> Result<ClientC
     // A certificate of the system that cannot be read is one that is not believed; the others are of use. None at all
     // shows when somebody connects, which is better than a server that does not start.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = ca_file {
-        add_file(&mut roots, path)?;
-    }
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()?;
+    let own = ca_file.map(|path| add_file(&mut roots, path)).transpose()?.unwrap_or_default();
+    let provider = Arc::new(default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let mut config = if unverified {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(Unverified)).with_no_client_auth()
-    } else {
+    } else if own.is_empty() {
         builder.with_root_certificates(roots).with_no_client_auth()
+    } else {
+        let roots = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        // It fails for an empty store alone, and there is one certificate at least.
+        let roots = roots.map_err(|error| rustls::Error::General(error.to_string()))?;
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Named { roots, own }))
+            .with_no_client_auth()
     };
     // Several connections carry more than the one window that HTTP/2 shares among its streams.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Believes what the roots vouch for, and each certificate of the file itself: many servers have one that nobody else
+/// signed, and that says to be an authority, since the usual tools make it so. It still has to be for the name that is
+/// asked; how long it is good for is not looked at, since the operator named this very one.
+#[derive(Debug)]
+struct Named {
+    roots: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for Named {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let judged = self.roots.verify_server_cert(certificate, between, name, ocsp, now);
+        if judged.is_err() && self.own.iter().any(|own| own == certificate) {
+            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        judged
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.roots.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.roots.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.roots.supported_verify_schemes()
+    }
 }
 
 /// Believes everybody: what an operator asks for who names a server with a certificate that nobody signed.

@@ -123,7 +123,7 @@ impl ApiError {
         let status = self.status();
         let cause = self.source.as_ref().map(|error| &**error as &dyn std::error::Error);
         if status.is_server_error() {
-            tracing::error!(code = self.code.code(), error = cause, "a request failed");
+            tracing::error!(code = self.code.code(), detail = %self.detail, error = cause, "a request failed");
         } else {
             tracing::debug!(code = self.code.code(), detail = %self.detail, "a request was refused");
         }

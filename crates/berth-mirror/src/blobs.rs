@@ -149,7 +149,15 @@ impl Wanted {
             let following = stage.follow(Some(size)).await.map_err(RegistryError::from)?;
             pilot.arriving(following, size);
         }
-        self.receive(download, &mut stage, size).await?;
+        if let Err(error) = self.receive(download, &mut stage, size).await {
+            if let Err(error) = self.registry().give_up_fill(stage).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a part of a blob stays for a while"
+                );
+            }
+            return Err(error);
+        }
         let verified = stage.verify(&self.digest).await.map_err(|error| match error {
             VerifyError::Mismatch { .. } => self.wrong(),
             VerifyError::Store(error) => RegistryError::from(error).into(),

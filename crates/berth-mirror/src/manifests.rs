@@ -122,9 +122,14 @@ impl Question {
                 return Ok(manifest.into());
             }
         }
-        let fetched = self.fetch(&self.at, Patience::Long).await.map_err(|error| self.error(&error))?;
-        let tags = self.mirror.shared().freshness.promised(&self.filling, &fetched.digest);
-        self.keep(fetched, tags).await.map(Into::into)
+        let fetched = self.fetch(&self.at, Patience::Long).await;
+        let tags =
+            self.at.digest().map(|digest| self.mirror.shared().freshness.promised(&self.filling, digest));
+        let tags = tags.unwrap_or_default();
+        match fetched {
+            Err(ClientError::NotFound) if !tags.is_empty() => Err(self.contradiction()),
+            fetched => self.keep(fetched.map_err(|error| self.error(&error))?, tags).await.map(Into::into),
+        }
     }
 
     async fn by_tag(&self, tag: &Tag) -> Result<MirroredManifest, MirrorError> {
@@ -160,6 +165,7 @@ impl Question {
         };
         let at = Reference::Digest(digest.clone());
         if let Some(known) = self.stored_at(&at, Want::Whole).await? {
+            self.upstream.counters.note(Had::Here, known.size);
             let fetched = FetchedManifest { digest, media_type: known.media_type, content: known.content };
             return self.keep(fetched, vec![tag.clone()]).await.map(Into::into);
         }
@@ -170,8 +176,19 @@ impl Question {
             freshness.promise(&self.filling, tag, &digest);
             return Ok(manifest.into());
         }
-        let fetched = self.fetch(&at, Patience::Long).await;
+        let fetched = match self.fetch(&at, Patience::Long).await {
+            // The tag moved on in between, or the look was a lie.
+            Err(ClientError::NotFound) => self.fetch(&self.at, Patience::Long).await,
+            fetched => fetched,
+        };
         self.keep(self.settled(tag, fetched).await?, vec![tag.clone()]).await.map(Into::into)
+    }
+
+    /// The upstream named this a moment ago, and does not have it. That is no word on whether the image exists.
+    fn contradiction(&self) -> MirrorError {
+        let why = format!("it says that {} is there, and does not give it", self.image());
+        self.upstream.complain(why.clone());
+        MirrorError::Away { upstream: self.upstream.name.to_string(), why }
     }
 
     /// What is here under a tag that the upstream could not be asked about.
@@ -202,8 +219,6 @@ impl Question {
 
     /// Keeps what came. What cannot be kept is still handed on, if it is a manifest at all.
     async fn keep(&self, fetched: FetchedManifest, tags: Vec<Tag>) -> Result<StoredManifest, MirrorError> {
-        self.upstream.counters.note(Had::Fetched, 0);
-        self.upstream.counters.fetched(fetched.content.len() as u64);
         let put = PutManifest {
             reference: Reference::Digest(fetched.digest.clone()),
             media_type: fetched.media_type.clone(),
@@ -257,8 +272,15 @@ impl Question {
             client.get_manifest(&name, at, patience).await
         };
         let fetched = self.upstream.ask(&self.remote, ask).await;
-        if let Err(error @ ClientError::Useless { .. }) = &fetched {
-            self.upstream.complain(format!("{}: {error}", self.image()));
+        match &fetched {
+            Ok(fetched) => {
+                self.upstream.counters.note(Had::Fetched, 0);
+                self.upstream.counters.fetched(fetched.content.len() as u64);
+            }
+            Err(error @ ClientError::Useless { .. }) => {
+                self.upstream.complain(format!("{}: {error}", self.image()));
+            }
+            Err(_) => {}
         }
         fetched
     }

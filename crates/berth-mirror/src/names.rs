@@ -8,6 +8,8 @@
 //! | main listener | any other name | an own repository |
 //! | mirror listener | any other name | Docker Hub's image |
 //!
+//! At the mirror listener only public upstreams count: for a private one it is as if there were none of that name.
+//!
 //! So no name means two things at one place, and nothing that somebody may push can take the place of something that an
 //! upstream has: below an upstream's name nobody can push, and the mirror listener shows no own repository. What was
 //! pushed below `quay.io/` before there was an upstream of that name stays an own repository for who asks by its name;
@@ -56,7 +58,7 @@ impl Mirror {
         let upstream = match &ns {
             Some(ns) => {
                 let found = upstreams.iter().find(|upstream| upstream.is_called(ns));
-                Some(found.ok_or_else(|| MirrorError::Unknown { ns: ns.chars().take(80).collect() })?)
+                Some(found.ok_or_else(|| unknown(ns))?)
             }
             None => upstreams.iter().find(|upstream| first == Some(&upstream.name)),
         };
@@ -64,12 +66,15 @@ impl Mirror {
             return match entrance {
                 Entrance::Main => Ok(Named::Own(name.clone())),
                 Entrance::Mirror => {
-                    let unknown = || MirrorError::Unknown { ns: HUB.to_owned() };
-                    let hub = upstreams.iter().find(|upstream| upstream.is_hub()).ok_or_else(unknown)?;
-                    below(&hub.name, true, name.as_str())
+                    let hub = upstreams.iter().find(|upstream| upstream.is_hub() && upstream.settings.public);
+                    below(&hub.ok_or_else(|| unknown(HUB))?.name, true, name.as_str())
                 }
             };
         };
+        // Nobody says who he is at the other listener, and without accounts nobody could.
+        if entrance == Entrance::Mirror && !upstream.settings.public {
+            return Err(unknown(&upstream.name));
+        }
         let rest = name.as_str().strip_prefix(&*upstream.name).and_then(|rest| rest.strip_prefix('/'));
         below(&upstream.name, upstream.is_hub(), rest.unwrap_or(name.as_str()))
     }
@@ -81,6 +86,10 @@ impl Mirror {
             Err(_) => name.clone(),
         }
     }
+}
+
+fn unknown(ns: &str) -> MirrorError {
+    MirrorError::Unknown { ns: ns.chars().take(80).collect() }
 }
 
 fn below(upstream: &str, is_hub: bool, rest: &str) -> Result<Named, MirrorError> {

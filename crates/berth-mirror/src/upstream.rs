@@ -21,7 +21,7 @@ use crate::{MirrorError, Settings};
 const DOWNLOADS: usize = 24;
 
 /// How long an upstream may take to begin its answer.
-const HEAD: Duration = Duration::from_secs(20);
+const HEAD: Duration = Duration::from_secs(15);
 
 /// An upstream with its connections. It is made anew when its settings change.
 pub(crate) struct Upstream {

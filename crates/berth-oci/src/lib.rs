@@ -25,6 +25,7 @@ pub mod error_code;
 pub mod range;
 pub mod route;
 pub mod scope;
+mod secret;
 
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError};
@@ -40,6 +41,7 @@ pub use range::{ChunkRange, ChunkRangeError};
 pub use reference::{Reference, ReferenceError};
 pub use route::{Route, RouteError};
 pub use scope::{Resource, Scope};
+pub use secret::Secret;
 pub use tag::{Tag, TagError};
 pub use tag_pattern::{TagPattern, TagPatternError};
 pub use version_tag::{Level, VersionTag};

@@ -53,12 +53,23 @@ impl Registry {
         self.put_manifest_in(&filling.access, filling.change()?, Sparse::All, put).await
     }
 
-    /// Begins to store a blob; what was begun and not stored is tidied up like an upload that nobody finished.
+    /// Begins to store a blob; what an ended program left is tidied up like an upload that nobody finished.
     ///
     /// # Errors
     /// [`RegistryError::StorageFull`].
     pub async fn begin_fill(&self, algorithm: Algorithm) -> Result<Stage, RegistryError> {
         Ok(self.blobs.stage(&StageId::random(), algorithm).await?)
+    }
+
+    /// Forgets what came of a blob that will not be whole, so that an upstream that breaks off again and again does not
+    /// fill the disk.
+    ///
+    /// # Errors
+    /// Only internal ones; it is then tidied up later.
+    pub async fn give_up_fill(&self, stage: Stage) -> Result<(), RegistryError> {
+        let id = stage.id();
+        drop(stage);
+        Ok(self.blobs.discard(&id).await?)
     }
 
     /// Stores a blob that the upstream has. "It is here" is no promise in a cache: the upstream has it.

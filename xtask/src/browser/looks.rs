@@ -34,6 +34,7 @@ const PAGES: &[(&str, &str)] = &[
     ("usage", "/admin"),
     ("users", "/admin/users"),
     ("jobs", "/admin/jobs"),
+    ("mirrors", "/admin/mirrors"),
     ("audit", "/admin/audit"),
     ("health", "/admin/health"),
     ("api", "/api"),

@@ -64,11 +64,11 @@ impl Containerd {
 impl Engine {
     /// Starts an engine with everything below `folder`; it touches no network settings.
     pub(crate) fn start(folder: &Path) -> anyhow::Result<Engine> {
-        Engine::start_with(folder, &[])
+        Engine::start_with(folder, "{}")
     }
 
-    /// Starts such an engine with more arguments.
-    pub(crate) fn start_with(folder: &Path, arguments: &[&str]) -> anyhow::Result<Engine> {
+    /// Starts such an engine with this `daemon.json`.
+    pub(crate) fn start_with(folder: &Path, configuration: &str) -> anyhow::Result<Engine> {
         let containerd = Containerd::start(&folder.join("containerd"))?;
         let sockets = tempfile::tempdir()?;
         let socket = sockets.path().join("docker.sock");
@@ -78,10 +78,10 @@ impl Engine {
         command.arg("--pidfile").arg(sockets.path().join("docker.pid"));
         command.arg("--containerd").arg(containerd.socket());
         command.arg("--host").arg(format!("unix://{}", socket.display()));
-        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]).args(arguments);
+        command.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
         // Else it would read the machine's own configuration.
         let config = folder.join("daemon.json");
-        fs::write(&config, "{}")?;
+        fs::write(&config, configuration)?;
         command.arg("--config-file").arg(config);
         let daemon = Daemon::start(command, socket, &folder.join("dockerd.log"))?;
         Ok(Engine { daemon, _containerd: containerd, _sockets: sockets })

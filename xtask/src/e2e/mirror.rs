@@ -18,6 +18,8 @@ mod prefixes;
 mod rights;
 mod trouble;
 
+/// Seconds until a head must have come: clients of containerd's family give up after 30.
+const PATIENCE: &str = "20";
 /// An image of Docker Hub that nobody has there: a client that falls back to it finds nothing.
 const BARE: &str = "berth-e2e";
 /// The images of the two upstreams beside Docker Hub.
@@ -102,7 +104,9 @@ impl Harbor<'_> {
         let settings = settings(&[("LOG_LEVEL", "trace"), ("MIRROR_LISTEN", &open.to_string())]);
         let launch = Launch { data: home("data"), log: home("log"), settings, ..Launch::default() };
         let server = stage.program.start(&launch)?;
-        let berth = Client::new(stage.program.file(), &home("berth"))?.env("BERTH_DATA", home("data"));
+        let berth = Client::new(stage.program.file(), &home("berth"))?
+            .env("BERTH_DATA", home("data"))
+            .env("BERTH_MIRROR_LISTEN", open.to_string());
         let skopeo = Client::new("skopeo", &home("skopeo"))?;
         let curl = Client::new("curl", &home("curl"))?.fixed("--silent").fixed("--show-error");
         let harbor = Harbor { stage, hub, quay, tokens, other, server, open, berth, skopeo, curl };
@@ -181,7 +185,7 @@ impl Harbor<'_> {
 
     fn ask_at(&self, address: SocketAddr, path: &str, options: &[&str]) -> anyhow::Result<Shown> {
         let url = format!("http://{address}{path}");
-        let answer = self.curl.reads(&[&["--include", "--max-time", "60"], options, &[&url]].concat())?;
+        let answer = self.curl.reads(&[&["--include", "--max-time", PATIENCE], options, &[&url]].concat())?;
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").context("curl shows no head")?;
         let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
         let status = head.split(' ').nth(1).and_then(|word| word.parse().ok()).context("no status")?;

@@ -244,3 +244,46 @@ fn repeated(asked: &[Asked]) -> Vec<String> {
     let too_often = blobs.iter().filter(|(_, [good, bad])| *good > 1 + usize::from(*bad > 0));
     too_often.map(|(digest, [good, bad])| format!("{digest}: {good} good answers, {bad} others")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, Tally, Verdict, fault, repeated};
+
+    fn asked(reference: &str, status: u16, whole: bool, spoiled: bool) -> Asked {
+        Asked {
+            method: "GET".into(),
+            target: format!("/v2/a/blobs/{reference}"),
+            kind: fault::Kind::Blob,
+            authorization: None,
+            is_range: false,
+            status,
+            bytes: 1,
+            spoiled,
+            whole,
+        }
+    }
+
+    #[test]
+    fn a_blob_may_come_once_and_once_more_after_a_failure() {
+        let good = || asked("a", 200, true, false);
+        assert!(repeated(&[good(), asked("b", 200, true, false)]).is_empty());
+        assert_eq!(repeated(&[good(), good()]).len(), 1);
+        for failure in
+            [asked("a", 200, false, false), asked("a", 200, true, true), asked("a", 503, true, false)]
+        {
+            assert!(repeated(&[good(), failure.clone(), good()]).is_empty());
+            assert_eq!(repeated(&[good(), failure, good(), good()]).len(), 1);
+        }
+    }
+
+    #[test]
+    fn each_check_can_fail() {
+        let verdict =
+            || Verdict { tally: Tally::default(), healed: None, repeated: vec!["x".into()], lost: 1 };
+        assert_eq!(verdict().checks(), [true, false, false, false]);
+        let mut wrong = verdict();
+        wrong.tally.wrong.push("x".into());
+        assert!(!wrong.checks()[0]);
+        assert!(wrong.details().any(|detail| detail == "WRONG x"));
+    }
+}

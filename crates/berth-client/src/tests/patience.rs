@@ -205,3 +205,13 @@ async fn a_refusal_is_an_answer() {
     assert_eq!((client.health().failures, fake.lines().len()), (0, 10));
     assert!(client.health().answered_at.is_some());
 }
+
+/// Whoever mirrors himself is told so by himself, and has to see it in the status of the upstream.
+#[tokio::test]
+async fn what_a_registry_says_of_its_trouble_is_told() {
+    let body =
+        r#"{"errors":[{"code":"UNAVAILABLE","message":"this server is its own upstream","detail":{}}]}"#;
+    let (_fake, client) = ill(1, Reply::new(503, &[], body)).await;
+    let error = client.get_manifest("a/b", &latest(), Patience::Short).await.unwrap_err().to_string();
+    assert!(error.contains("503") && error.contains("this server is its own upstream"), "{error}");
+}

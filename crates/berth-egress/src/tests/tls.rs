@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
 use super::fake::{Fake, Reply};
@@ -41,17 +41,19 @@ impl Authority {
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        Fake::at("127.0.0.1:0", Some(config), |_| Reply::new(200, &[], "good")).await
+        secured(certificate.der().clone(), &key).await
     }
+}
+
+/// A server that has this certificate.
+async fn secured(certificate: CertificateDer<'static>, key: &KeyPair) -> Fake {
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    Fake::at("127.0.0.1:0", Some(config), |_| Reply::new(200, &[], "good")).await
 }
 
 async fn ask(host: &str, server: &Fake, options: &EgressOptions) -> Result<(), EgressError> {
@@ -95,6 +97,26 @@ async fn a_certificate_that_is_not_believed_says_why() {
         assert!(matches!(error, EgressError::Tls { .. }) && !error.is_passing(), "{error:?}");
         assert_eq!(server.lines(), [""; 0]);
     }
+}
+
+/// `openssl req -x509` makes such certificates, and Docker believes them by the same file.
+#[tokio::test]
+async fn a_certificate_that_is_in_the_file_itself_is_believed_for_its_name_alone() {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.pem");
+    std::fs::write(&file, certificate.pem()).unwrap();
+    let server = secured(certificate.der().clone(), &key).await;
+    let options = EgressOptions { ca_file: Some(file), ..here() };
+    ask("localhost", &server, &options).await.unwrap();
+    let elsewhere = ask("127.0.0.1", &server, &options).await;
+    assert!(matches!(elsewhere, Err(EgressError::Tls { .. })), "{elsewhere:?}");
+    let stranger =
+        ask("localhost", &server, &EgressOptions { ca_file: Some(Authority::new().file()), ..here() }).await;
+    assert!(matches!(stranger, Err(EgressError::Tls { .. })), "{stranger:?}");
 }
 
 #[tokio::test]

@@ -18,8 +18,8 @@ const SCHEMAS: &str = "/components/schemas";
 
 /// What everybody has to know first.
 const INTRODUCTION: &str = "\
-Accounts, rights, settings of repositories and the life of images. Images themselves are pushed and pulled by the OCI \
-distribution API at `/v2/`.
+Accounts, rights, settings of repositories, the life of images and mirrors of other registries. Images themselves are \
+pushed and pulled by the OCI distribution API at `/v2/`.
 
 **Who asks.** HTTP Basic with a name and a password, or with an access token in place of the password. Without credentials \
 the answer is that to a stranger. What one may not see answers as what is not there.

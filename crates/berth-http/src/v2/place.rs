@@ -53,7 +53,7 @@ impl<'a> Call<'a> {
         if self.header(VIA).is_some_and(|via| mirror.is_own_request(via)) {
             let reason =
                 "this server is its own upstream; look at the address of that upstream (berth mirror list)";
-            return Err(ApiError::because(ErrorCode::Unavailable, reason));
+            return Err(ApiError::because(ErrorCode::Unavailable, reason).saying(reason));
         }
         let ns = ns.map(|ns| ns.into_owned());
         Ok(Place { access, mirror: Some(mirror), ns })

@@ -77,6 +77,21 @@ async fn a_download_that_is_cut_goes_on_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_goes_away_in_the_middle_leaves_nothing_on_the_disk() {
+    let (world, mut fake) = (World::new().await, Fake::start().await);
+    world.add(&fake, |_| {}).await;
+    let image = fake.put_image("org/app", "1", &[bytes(9, 1_000_000)]);
+    world.get(APP, "1").await.unwrap();
+    fake.close();
+    let opened = world.mirror.open_blob(&world.access(APP).await, &image.layers[0]).await.unwrap();
+    assert_eq!(world.blobs.list_stages().await.unwrap().len(), 1, "it arrives");
+    fake.away().await;
+    assert!(read(opened).await.is_err());
+    world.landed().await;
+    assert_eq!(world.blobs.list_stages().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_bytes_are_never_whole_never_kept_and_told() {
     let (world, fake) = (World::new().await, Fake::start().await);
     world.add(&fake, |_| {}).await;
@@ -98,6 +113,7 @@ async fn wrong_bytes_are_never_whole_never_kept_and_told() {
             assert!(got.is_err(), "{fault:?} {len}: {} bytes came to a clean end", got.unwrap().len());
             assert!(!world.is_stored(APP, &image.layers[0]).await, "{fault:?} {len}");
         }
+        world.landed().await;
         let trouble = world.mirror.status(&world.owner()).await.unwrap()[0].trouble.clone().unwrap();
         assert!(trouble.what.contains(&image.layers[0].to_string()), "{fault:?}: {}", trouble.what);
         fake.fault(None);

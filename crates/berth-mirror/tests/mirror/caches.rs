@@ -122,6 +122,15 @@ async fn what_was_had_from_where_is_counted() {
     let traffic = world.mirror.status(&world.owner()).await.unwrap()[0].traffic;
     assert_eq!((traffic.misses, traffic.hits), (3, 4));
     assert_eq!(traffic.bytes_saved, 100_000 + 22 + 2 * size);
+    // A tag that moves back to what is here fetches nothing.
+    world.add(&fake, |_| {}).await;
+    let other = fake.put_image("org/app", "1", &[bytes(2, 10)]);
+    world.get(name, "1").await.unwrap();
+    fake.put_image("org/app", "1", &[bytes(1, 100_000)]);
+    assert_ne!(world.get(name, "1").await.unwrap().manifest.digest, other.digest);
+    let after = world.mirror.status(&world.owner()).await.unwrap()[0].traffic;
+    assert_eq!((after.misses, after.hits), (traffic.misses + 1, traffic.hits + 1));
+    let traffic = after;
     let world = world.restart().await;
     assert_eq!(world.mirror.status(&world.owner()).await.unwrap()[0].traffic, traffic);
     let Page { items, .. } =

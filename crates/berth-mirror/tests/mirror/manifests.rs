@@ -149,6 +149,22 @@ async fn what_is_no_manifest_is_neither_kept_nor_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_look_promised_and_nobody_has_is_trouble_and_not_absence() {
+    let (world, fake) = (World::new().await, Fake::start().await);
+    world.add(&fake, |_| {}).await;
+    let image = fake.put_image("org/app", "1", &[bytes(1, 10)]);
+    fake.fault(Fault::LyingDigest);
+    let lie = world.head(APP, "1").await.unwrap().manifest.digest;
+    assert_ne!(lie, image.digest);
+    fake.fault(None);
+    let refused = world.get(APP, &lie.to_string()).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Unavailable, "{refused}");
+    assert_eq!(world.get(APP, "1").await.unwrap().manifest.digest, image.digest);
+    let absent = Digest::sha256(b"never heard of");
+    assert_eq!(world.get(APP, &absent.to_string()).await.unwrap_err().code(), ErrorCode::ManifestUnknown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_told_and_not_taken_for_absence() {
     let (world, fake) = (World::new().await, Fake::start().await);
     world.add(&fake, |_| {}).await;

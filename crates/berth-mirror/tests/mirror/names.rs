@@ -77,6 +77,34 @@ async fn other_names_are_own_ones_or_nobodys() {
     assert_eq!(fake.take(), [""; 0]);
 }
 
+/// Without accounts everybody may everything; and the other listener is on the network.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_upstream_is_not_at_the_open_listener() {
+    let (world, fake) = world().await;
+    for name in ["docker.io", "quay.io"] {
+        world.add_as(name, &fake, |settings| settings.public = false).await;
+    }
+    let mirror = &world.mirror;
+    for (ns, name) in [
+        (None, "library/alpine"),
+        (None, "docker.io/library/alpine"),
+        (None, "quay.io/org/app"),
+        (Some("quay.io"), "org/app"),
+        (Some("docker.io"), "library/alpine"),
+    ] {
+        assert_eq!(named(mirror, Entrance::Mirror, ns, name), None, "{ns:?} {name}");
+    }
+    assert_eq!(named(mirror, Entrance::Main, Some("quay.io"), "org/app"), up("quay.io/org/app"));
+    assert_eq!(
+        named(mirror, Entrance::Mirror, None, "local.test/a/b"),
+        up("local.test/a/b"),
+        "a public one is"
+    );
+    world.add_as("docker.io", &fake, |_| {}).await;
+    let beside = named(mirror, Entrance::Mirror, None, "quay.io/org/app");
+    assert_eq!(beside, None, "and Docker Hub is not asked for what another has");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_own_repository_is_reached_where_this_is_taken_for_docker_hub() {
     let (world, _fake) = world().await;

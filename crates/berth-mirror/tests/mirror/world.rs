@@ -20,6 +20,7 @@ pub(crate) struct World {
     pub(crate) mirror: Mirror,
     pub(crate) registry: Registry,
     pub(crate) accounts: Accounts,
+    pub(crate) blobs: BlobStore,
     folder: tempfile::TempDir,
 }
 
@@ -41,17 +42,17 @@ impl World {
         let accounts = Accounts::open(db).await.unwrap();
         let blobs = BlobStore::open_with(folder.path(), options).await.unwrap();
         let authorizer = Authorizer::new(accounts.clone(), meta.clone(), WithoutAccounts::Open);
-        let registry = Registry::new(meta, blobs, authorizer, Policy::default());
+        let registry = Registry::new(meta, blobs.clone(), authorizer, Policy::default());
         let sealer = Sealer::open(&folder.path().join("secret.key")).unwrap();
         let mirror = Mirror::open(registry.clone(), sealer, MirrorOptions::default()).await.unwrap();
-        World { mirror, registry, accounts, folder }
+        World { mirror, registry, accounts, blobs, folder }
     }
 
     /// The same after the program ended and began again.
     pub(crate) async fn restart(self) -> World {
         self.mirror.write().await.unwrap();
-        let World { mirror, registry, accounts, folder } = self;
-        drop((mirror, registry, accounts));
+        let World { mirror, registry, accounts, blobs, folder } = self;
+        drop((mirror, registry, accounts, blobs));
         World::open(folder, Options { reserve: 0 }).await
     }
 
@@ -94,10 +95,15 @@ impl World {
     /// A blob, when it is stored: it can be read to its end a moment before.
     pub(crate) async fn blob_kept(&self, name: &str, digest: &Digest) -> Bytes {
         let content = self.blob(name, digest).await.unwrap();
+        self.landed().await;
+        content
+    }
+
+    /// Waits until no download is under way: who reads hears of its end a moment before all is said and done.
+    pub(crate) async fn landed(&self) {
         while self.mirror.downloads() > 0 {
             tokio::task::yield_now().await;
         }
-        content
     }
 
     /// Whether a blob is stored for a repository, whatever its upstream has.

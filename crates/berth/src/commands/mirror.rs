@@ -137,6 +137,12 @@ fn remove(args: &RemoveArgs) -> Result<(), Failure> {
     let client = Client::open(&args.folder, false)?;
     let purge = query(&[("purge", args.purge.then(|| "true".to_owned()))]);
     let removed = client.delete(&format!("{}{purge}", path(&args.name)))?;
+    if mirrors(&client)?.iter().any(|mirror| mirror["name"] == *args.name) {
+        return line(&format!(
+            "what was set of {} is forgotten; the configuration mirrors it still",
+            args.name
+        ));
+    }
     if args.purge {
         return line(&format!(
             "{} is mirrored no longer; {} of its repositories are deleted",

@@ -10,7 +10,7 @@ use berth_http::control::Control;
 use berth_http::health::Operations;
 use berth_http::metrics::{Cleaning, Metrics, Mirrored};
 use berth_http::server::{Limits, Progress, Server, ServerConfig, TlsConfig};
-use berth_registry::WithoutAccounts;
+use berth_registry::{RegistryError, WithoutAccounts};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::ConfigArgs;
@@ -90,7 +90,7 @@ async fn serve(effective: &Effective) -> Result<(), Failure> {
         tokio::spawn(joined.registry.clone().run_janitor()),
         tokio::spawn(joined.registry.clone().run_cleaning()),
         tokio::spawn(joined.registry.clone().run_uses()),
-        tokio::spawn(joined.accounts.run_upkeep()),
+        tokio::spawn(joined.accounts.clone().run_upkeep()),
         tokio::spawn(joined.mirror.clone().run()),
         tokio::spawn(control.serve(handler)),
     ];
@@ -111,17 +111,20 @@ async fn serve(effective: &Effective) -> Result<(), Failure> {
         // It was told to end; so its end is no news. The socket's file goes with it.
         let _ = task.await;
     }
-    if let Err(error) = joined.mirror.write().await {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "what was had from upstreams is not counted"
-        );
-    }
-    if let Err(error) = joined.registry.write_uses().await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "the last pulls are not counted");
-    }
+    write_last(&joined).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Writes what was counted in memory.
+async fn write_last(joined: &Joined) {
+    let told = |what: &str, written: Result<(), RegistryError>| {
+        if let Err(error) = written {
+            tracing::warn!(error = &error as &dyn std::error::Error, "{what}");
+        }
+    };
+    told("what was had from upstreams lately is not counted", joined.mirror.write().await);
+    told("the last pulls are not counted", joined.registry.write_uses().await);
 }
 
 /// `/readyz` says no with the reason while the database or the blob folder does not answer.

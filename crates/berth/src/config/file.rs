@@ -6,8 +6,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::model::Config;
-use super::options::{SETTINGS, Setting, find};
+use super::options::{SETTINGS, find};
 use super::report::{Mistake, Place};
+use super::setting::Setting;
 use super::suggest::nearest;
 use super::value::Shape;
 

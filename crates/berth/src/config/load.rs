@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::file;
 use super::model::Config;
-use super::options::{FILE_VARIABLE, SETTINGS, Setting, VARIABLE_PREFIX};
+use super::options::SETTINGS;
 use super::report::{Mistake, Mistakes, Place};
+use super::setting::{FILE_VARIABLE, Setting, VARIABLE_PREFIX};
 
 /// The file that is read when it is there and nobody names another.
 pub(crate) const DEFAULT_FILE: &str = "berth.toml";

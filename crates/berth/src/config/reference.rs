@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::model::Config;
-use super::options::{SETTINGS, Setting};
+use super::options::SETTINGS;
+use super::setting::Setting;
 
 const WIDTH: usize = 96;
 

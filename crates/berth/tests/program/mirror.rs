@@ -109,3 +109,27 @@ fn a_password_comes_from_standard_input_and_goes_nowhere() {
         assert!(!is_in_it && !out.contains("swordfish"), "{}", file.display());
     }
 }
+
+#[test]
+fn what_the_configuration_mirrors_is_set_like_others_and_removed_only_there() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("berth.toml"),
+        "mirror = [\"quay.io\"]\nmirror_listen = \"127.0.0.1:5001\"\n",
+    )
+    .unwrap();
+    let commands = [
+        "mirror list",
+        "mirror add docker.io --visibility private",
+        "mirror client-config docker",
+        "mirror set docker.io --visibility public",
+        "mirror client-config docker",
+        "mirror remove quay.io",
+        "mirror set quay.io --fresh 0",
+        "mirror list",
+        "mirror remove quay.io",
+        "mirror add quay.io --fresh soon",
+        "mirror add quay.io --fresh 1h",
+    ];
+    insta::assert_snapshot!("mirror_configured", transcript(folder.path(), &commands));
+}

@@ -1,9 +1,8 @@
-//! docker, containerd and podman, configured as their manuals say for a mirror.
+//! docker, containerd and podman, configured as `berth mirror client-config` says, and as people do it otherwise.
 
 use std::fs;
-use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
@@ -24,14 +23,21 @@ pub(super) fn hub_login() -> String {
     STANDARD.encode(format!("somebody:{HUB_PASSWORD}"))
 }
 
-/// dockerd with `--registry-mirror`.
+/// What a person is told to write into the client's configuration.
+fn printed(harbor: &Harbor<'_>, client: &str) -> anyhow::Result<String> {
+    let server = harbor.server.address().to_string();
+    let lines = harbor.berth.reads(&["mirror", "client-config", client, "--server", &server])?;
+    Ok(String::from_utf8(lines)?)
+}
+
+/// dockerd with `registry-mirrors`.
 pub(super) fn docker(harbor: &Harbor<'_>) -> anyhow::Result<()> {
     let stage = harbor.stage;
     if !stage.has("docker", &["dockerd", "docker", "containerd", "runc"]) {
         return Ok(());
     }
-    let mirror = format!("--registry-mirror=http://{}", harbor.open);
-    let engine = match Engine::start_with(&stage.home("mirror/docker"), &[&mirror]) {
+    let printed = printed(harbor, "docker")?;
+    let engine = match Engine::start_with(&stage.home("mirror/docker"), &printed) {
         Ok(engine) => engine,
         Err(error) => {
             stage.absent("docker", &format!("no private engine: {error:#}"));
@@ -91,15 +97,23 @@ pub(super) fn containerd(harbor: &Harbor<'_>) -> anyhow::Result<()> {
     let ctr = Client::new("ctr", &stage.home("mirror/ctr"))?.fixed("--address").fixed(daemon.socket());
     let main = harbor.server.address();
     let image = format!("quay.io/{GUARDED}:app");
-    for (title, url, path_is_root) in [
-        ("by ns", format!("http://{main}"), false),
-        ("by ns on the open listener", format!("http://{}", harbor.open), false),
-        ("below a path", format!("http://{main}/quay.io"), false),
-        ("with override_path", format!("http://{main}/v2/quay.io"), true),
+    let own = |url: String, path_is_root: bool| {
+        format!(
+            "server = \"http://{NOWHERE}\"\n[host.\"{url}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  \
+             override_path = {path_is_root}\n"
+        )
+    };
+    for (title, hosts) in [
+        ("as it is told to", told_hosts(&printed(harbor, "containerd")?, "quay.io")?),
+        ("on the open listener", own(format!("http://{}", harbor.open), false)),
+        ("below a path", own(format!("http://{main}/quay.io"), false)),
+        ("with override_path", own(format!("http://{main}/v2/quay.io"), true)),
     ] {
         stage.step("containerd", &format!("pulls through the mirror {title}"), || {
-            let hosts = hosts(harbor, "quay.io", &url, path_is_root)?;
-            let pull = ["images", "pull", "--hosts-dir", &hosts.to_string_lossy(), &image];
+            let folder = stage.home("mirror/hosts");
+            fs::create_dir_all(folder.join("quay.io"))?;
+            fs::write(folder.join("quay.io/hosts.toml"), hosts)?;
+            let pull = ["images", "pull", "--hosts-dir", &folder.to_string_lossy(), &image];
             ctr.run(&pull)?;
             ctr.says(&["images", "ls"], &stage.images.app)?;
             ctr.run(&["images", "rm", "--sync", &image])?;
@@ -112,16 +126,11 @@ pub(super) fn containerd(harbor: &Harbor<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A folder for `--hosts-dir` that sends this host's images to the mirror.
-fn hosts(harbor: &Harbor<'_>, host: &str, url: &str, path_is_root: bool) -> anyhow::Result<PathBuf> {
-    let folder = harbor.stage.home("mirror/hosts");
-    fs::create_dir_all(folder.join(host))?;
-    let text = format!(
-        "server = \"http://{NOWHERE}\"\n[host.\"{url}\"]\n  capabilities = [\"pull\", \"resolve\"]\n  \
-         override_path = {path_is_root}\n"
-    );
-    fs::write(folder.join(host).join("hosts.toml"), text)?;
-    Ok(folder)
+/// The lines for the `hosts.toml` of one registry among those that were printed.
+fn told_hosts(printed: &str, host: &str) -> anyhow::Result<String> {
+    let mut lines = printed.lines().skip_while(|line| !line.ends_with(&format!("/{host}/hosts.toml")));
+    lines.next().with_context(|| format!("no hosts.toml of {host} in {printed}"))?;
+    Ok(lines.take_while(|line| !line.ends_with("/hosts.toml")).map(|line| format!("{line}\n")).collect())
 }
 
 /// podman with a mirror in `registries.conf`, which rewrites names.
@@ -132,12 +141,7 @@ pub(super) fn podman(harbor: &Harbor<'_>) -> anyhow::Result<()> {
     }
     let store = Store::new(stage, "mirror/podman")?;
     let config = stage.home("mirror/registries.conf");
-    let text = format!(
-        "[[registry]]\nprefix = \"docker.io\"\nlocation = \"{NOWHERE}\"\ninsecure = true\n\
-         [[registry.mirror]]\nlocation = \"{}/docker.io\"\ninsecure = true\n",
-        harbor.server.address()
-    );
-    fs::write(&config, text)?;
+    fs::write(&config, printed(harbor, "podman")?)?;
     let podman = store.client("podman")?.env("CONTAINERS_REGISTRIES_CONF", &config);
     stage.step("podman", "a name of Docker Hub comes from the mirror", || {
         let mark = harbor.hub.proxy.mark();
@@ -149,4 +153,16 @@ pub(super) fn podman(harbor: &Harbor<'_>) -> anyhow::Result<()> {
         nothing_fetched(&harbor.hub.proxy, mark)
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_lines_of_one_registry_are_found() {
+        let printed =
+            "# once\n# /etc/a.test/hosts.toml\nserver = 1\n\n# /etc/b.test/hosts.toml\nserver = 2\n";
+        assert_eq!(super::told_hosts(printed, "a.test").unwrap(), "server = 1\n\n");
+        assert_eq!(super::told_hosts(printed, "b.test").unwrap(), "server = 2\n");
+        assert!(super::told_hosts(printed, "c.test").is_err());
+    }
 }

@@ -9,6 +9,7 @@ pub(super) fn run(harbor: &Harbor<'_>) -> anyhow::Result<()> {
     copies(harbor);
     forms(harbor);
     strangers(harbor);
+    overview(harbor);
     Ok(())
 }
 
@@ -112,6 +113,22 @@ fn strangers(harbor: &Harbor<'_>) {
             ensure!(said.contains("private"), "the refusal does not say what to do: {said}");
         }
         ensure!(harbor.hub.proxy.mark() == mark, "the upstream was asked");
+        Ok(())
+    });
+}
+
+fn overview(harbor: &Harbor<'_>) {
+    harbor.stage.step("berth", "tells how the mirror is, and what would fail without its upstreams", || {
+        let shown = harbor.berth.says(&["mirror", "status"], "docker.io")?;
+        ensure!(
+            shown.contains("quay.io") && shown.contains("private.test"),
+            "an upstream is missing: {shown}"
+        );
+        // Of this one only the manifest was asked for, so far.
+        let half = format!("quay.io/{GUARDED}:app");
+        harbor.berth.refuses(&["mirror", "rehearse"], &half)?;
+        harbor.copy(&half)?;
+        harbor.berth.says(&["mirror", "rehearse"], "without quay.io")?;
         Ok(())
     });
 }

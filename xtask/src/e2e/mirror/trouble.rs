@@ -45,10 +45,13 @@ fn refusals(harbor: &Harbor<'_>) {
     let known = format!("library/{BARE}");
     let judge = |trouble: &str, seed: u64| {
         let unknown = format!("/v2/docker.io/library/nobody-{seed}/manifests/{TAG}");
-        harbor.copy(&format!("docker.io/{known}:app")).with_context(|| format!("{trouble}, a known tag"))?;
-        let stale = harbor.ask(&format!("/v2/docker.io/{known}/manifests/app"), &["--head"])?;
+        let stale = harbor.ask(&format!("/v2/docker.io/{known}/manifests/app"), &["--head"]);
+        let stale = stale.with_context(|| format!("{trouble}, a known tag"))?;
         ensure!(stale.header("warning").is_some(), "{trouble}: no Warning in {}", stale.head);
-        let answer = harbor.ask(&unknown, &[])?;
+        harbor
+            .copy(&format!("docker.io/{known}:app"))
+            .with_context(|| format!("{trouble}, a known image"))?;
+        let answer = harbor.ask(&unknown, &[]).with_context(|| format!("{trouble}, an unknown tag"))?;
         let told = answer.error()?;
         ensure!(
             answer.status == 429 || answer.status >= 500,

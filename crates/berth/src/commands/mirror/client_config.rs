@@ -140,7 +140,8 @@ fn docker(server: &Server, upstreams: &[Upstream]) -> Result<Lines, Failure> {
             .hint("without it, pull by prefix: docker pull localhost:5000/docker.io/library/alpine"));
     };
     if !upstreams.iter().any(|upstream| upstream.name == "docker.io" && !upstream.is_private) {
-        return Err(Failure::usage("docker asks mirrors for images of Docker Hub only, which this server does not mirror for everybody")
+        let why = "docker asks mirrors for images of Docker Hub only, and those are not mirrored for everybody here";
+        return Err(Failure::usage(why)
             .hint("berth mirror add docker.io, or berth mirror set docker.io --visibility public"));
     }
     let mut document = json!({ "registry-mirrors": [entrance.url()] });

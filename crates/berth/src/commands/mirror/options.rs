@@ -31,13 +31,15 @@ pub(super) struct OptionArgs {
     #[arg(long, value_name = "HOST")]
     auth_host: Vec<String>,
     /// It is on this machine or in a private network
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true", hide_possible_values = true)]
     private: Option<bool>,
     /// Certificates of its own authority (PEM); '' for none
     #[arg(long, value_name = "FILE")]
     ca_file: Option<String>,
     /// Take any certificate: whoever is between can then read and change everything but what is asked by digest
-    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true", hide_possible_values = true)]
     unverified: Option<bool>,
     /// Only its repositories of this pattern, for example org/app or org/**; may be given several times
     #[arg(long, value_name = "PATTERN")]
@@ -45,11 +47,11 @@ pub(super) struct OptionArgs {
     /// Not its repositories of this pattern; may be given several times
     #[arg(long, value_name = "PATTERN")]
     deny: Vec<String>,
-    /// How long a tag is taken to name what it named, for example 5m; 0s asks each time
-    #[arg(long, value_name = "TIME", value_parser = seconds_or_none)]
+    /// How long a tag is taken to name what it named, for example 5m; 0 asks each time
+    #[arg(long, value_name = "TIME", value_parser = freshness)]
     fresh: Option<u32>,
     /// How long a tag is served that it could not be asked about, for example 30d
-    #[arg(long, value_name = "TIME", value_parser = seconds_or_none)]
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
     stale: Option<u32>,
     /// Bytes that its images may take here, for example 50GiB; or none, for any number
     #[arg(long, value_name = "SIZE|none", value_parser = at_most)]
@@ -69,8 +71,7 @@ pub(super) struct OptionArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Limit(Option<u64>);
 
-/// A time that may be none: `0s`.
-fn seconds_or_none(text: &str) -> Result<u32, String> {
+fn freshness(text: &str) -> Result<u32, String> {
     if matches!(text, "0" | "0s") { Ok(0) } else { seconds(text) }
 }
 
@@ -185,6 +186,10 @@ mod tests {
         assert_eq!(
             document(&["--url", "https://r", "--private", "--max-size", "1GiB", "--max-age", "90d"]),
             json!({ "url": "https://r", "private": true, "max_bytes": 1 << 30, "max_age_seconds": 7_776_000 })
+        );
+        assert_eq!(
+            document(&["--fresh", "0", "--stale", "1h"]),
+            json!({ "fresh_seconds": 0, "stale_seconds": 3600 })
         );
         assert_eq!(
             document(&["--allow", "a/*", "--allow", "b/**", "--deny", "", "--unverified=false"]),

@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn a_row_says_what_there_is_and_no_more() {
-        let new = json!({ "name": "quay.io", "health": "unasked", "last_30_days": { "hits": 0, "misses": 0, "bytes_saved": 0 } });
+        let had = json!({ "hits": 0, "misses": 0, "bytes_saved": 0 });
+        let new = json!({ "name": "quay.io", "health": "unasked", "last_30_days": had });
         assert_eq!(row(&new), ["quay.io", "unasked", "-", "0 B", "-", "-", "-"]);
         assert_eq!(hit_rate(&json!({ "hits": 2, "misses": 1 })), "66 %");
         let full = json!({ "bytes": 1024, "settings": { "max_bytes": 2048 } });

@@ -2,6 +2,8 @@
 
 use super::{Found, filled, read};
 
+const TAG_IS_NOT_SET: &str = "TAG is not set; set it in the environment (set -a; . ./.env)";
+
 fn images(text: &str) -> Vec<String> {
     let found = read(text, &|_| None).unwrap();
     assert_eq!((found.unknown, found.skipped), (Vec::<String>::new(), Vec::<String>::new()));
@@ -96,15 +98,22 @@ spec:
 
 #[test]
 fn what_is_built_is_not_fetched_and_what_is_not_known_is_told() {
-    let text = "services:\n  a:\n    build: .\n    image: org/built\n  b:\n    image: org/b:${TAG}\n  c:\n    image: ${HUB:-quay.io}/c\n";
+    let text = r#"
+services:
+  a:
+    build: .
+    image: org/built
+  b:
+    image: org/b:${TAG}
+  c:
+    image: ${HUB:-quay.io}/c
+"#;
     let found = read(text, &|_| None).unwrap();
     assert_eq!(
         found,
         Found {
             images: vec!["quay.io/c".to_owned()],
-            unknown: vec![
-                "the image of b is org/b:${TAG}, and TAG is not set; set it in the environment (set -a; . ./.env)".to_owned()
-            ],
+            unknown: vec![format!("the image of b is org/b:${{TAG}}, and {TAG_IS_NOT_SET}")],
             skipped: vec!["a is built, so org/built is not fetched".to_owned()],
         }
     );

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A secret text. It can be neither shown nor compared by accident; whoever needs it says so with [`Secret::reveal`].
-#[derive(Clone)]
+/// A secret text. It is not shown by accident; whoever needs it says so with [`Secret::reveal`].
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
