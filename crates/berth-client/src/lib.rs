@@ -13,6 +13,7 @@ mod catalog;
 mod challenge;
 mod client;
 mod content;
+mod copy;
 mod credentials;
 mod error;
 mod fault;
@@ -38,6 +39,10 @@ pub use catalog::{CatalogPage, Found};
 pub use challenge::Challenge;
 pub use client::{Client, ClientOptions};
 pub use content::{Content, FileContent, Pieces};
+pub use copy::{
+    Copied, CopyError, CopyOptions, EndError, PlatformError, PlatformName, Repository, Sink, Source, Step,
+    Watch, copy,
+};
 pub use credentials::Credentials;
 pub use error::ClientError;
 pub use health::Health;
