@@ -186,7 +186,11 @@ impl Download {
                 return Err(ClientError::Useless { what: "it answers with another part than was asked for" });
             }
         };
-        self.size = self.size.or(range_total(response.headers()));
+        let total = match response.status() {
+            StatusCode::PARTIAL_CONTENT => range_total(response.headers()),
+            _ => length(response.headers()),
+        };
+        self.size = self.size.or(total);
         self.body = Some(response.into_body());
         Ok(())
     }

@@ -9,6 +9,7 @@ use berth_egress::{
     empty, whole,
 };
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, VIA};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
@@ -267,7 +268,16 @@ impl Client {
     }
 
     /// Asks once: signs in if it has to, and follows redirects if it only reads.
-    async fn exchange_any(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
+    ///
+    /// On the heap, since it is large, and part of everything that anybody waits for.
+    fn exchange_any<'q>(
+        &'q self,
+        question: &'q Question<'_>,
+    ) -> BoxFuture<'q, Result<Response<Incoming>, ClientError>> {
+        self.exchanged(question).boxed()
+    }
+
+    async fn exchanged(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
         let Shared { origin, breaker, .. } = &*self.0;
         let link = &question.link;
         if *link.origin() != *origin {

@@ -28,7 +28,7 @@ pub use platform::{PlatformError, PlatformName};
 pub use repository::Repository;
 
 /// Indexes within indexes that are followed.
-const DEEPEST: u32 = 8;
+const DEEPEST: u32 = 4;
 /// Images of one index that are copied at the same time.
 const IMAGES: usize = 4;
 /// Blobs that wait for their turn beside those that move: each asks at least whether it is there.
@@ -236,12 +236,14 @@ impl<S: Source, D: Sink> Job<'_, S, D> {
             Arc::new(move |at| watch(&blob, Step::Moved(at))) as crate::Progress
         });
         let home = self.from.home();
-        let how = self.to.put_blob(blob, &*content, home, told).await.map_err(CopyError::Sink)?;
+        let put = self.to.put_blob(blob, &*content, home, told).await;
+        let how = put.map_err(CopyError::of_sink)?;
         self.count(|copied| match how {
             Uploaded::Existed => copied.existed += 1,
             Uploaded::Mounted => copied.mounted += 1,
             Uploaded::Sent => {
-                (copied.sent, copied.sent_bytes) = (copied.sent + 1, copied.sent_bytes + blob.size)
+                copied.sent += 1;
+                copied.sent_bytes += blob.size;
             }
         });
         if let Some(watch) = watch {

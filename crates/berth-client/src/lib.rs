@@ -33,7 +33,7 @@ mod upload;
 mod tests;
 
 pub use berth_egress::{EgressError, Forbidden, Limits, Link, Origin, OriginError, Reach, RootsError};
-pub use berth_oci::Secret;
+pub use berth_oci::{Digest, Reference, Secret};
 pub use blob::Download;
 pub use catalog::{CatalogPage, Found};
 pub use challenge::Challenge;

@@ -13,6 +13,8 @@ use fake::{Asked, Fake, Reply};
 
 mod astray;
 mod blobs;
+mod copies;
+mod depot;
 #[path = "../../berth-egress/src/tests/fake.rs"]
 mod fake;
 mod manifests;

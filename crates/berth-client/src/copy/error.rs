@@ -47,6 +47,9 @@ pub enum EndError {
     /// It has no such thing.
     #[error("there is no such image or blob")]
     NotFound,
+    /// The content that it was given to take cannot be read: that is the other end's trouble.
+    #[error("what was to be sent cannot be read")]
+    Content(#[source] std::io::Error),
     /// The registry does not.
     #[error(transparent)]
     Registry(ClientError),
@@ -59,22 +62,25 @@ impl From<ClientError> for EndError {
     fn from(error: ClientError) -> EndError {
         match error {
             ClientError::NotFound => EndError::NotFound,
+            ClientError::Content(error) => EndError::Content(error),
             error => EndError::Registry(error),
         }
     }
 }
 
 impl CopyError {
-    /// Whether something is not there: at an end, or behind a blob that was to be read while it was written.
-    pub fn is_not_found(&self) -> bool {
-        let (CopyError::Source(end) | CopyError::Sink(end)) = self else { return false };
-        match end {
-            EndError::NotFound => true,
-            EndError::Registry(ClientError::Content(unread)) => {
-                let source = unread.get_ref().and_then(|source| source.downcast_ref::<ClientError>());
-                matches!(source, Some(ClientError::NotFound))
-            }
-            _ => false,
+    /// The error of whoever it belongs to: a sink also hears when the source has nothing to read.
+    pub(super) fn of_sink(error: EndError) -> CopyError {
+        let EndError::Content(unread) = error else { return CopyError::Sink(error) };
+        let Some(inner) = unread.get_ref() else { return CopyError::Source(EndError::Other(unread.into())) };
+        match inner.downcast_ref::<ClientError>() {
+            Some(error) => CopyError::Source(error.again().into()),
+            None => CopyError::Source(EndError::Other(unread.into())),
         }
+    }
+
+    /// Whether something is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, CopyError::Source(EndError::NotFound) | CopyError::Sink(EndError::NotFound))
     }
 }

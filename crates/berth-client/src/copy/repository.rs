@@ -97,8 +97,8 @@ impl Source for Repository {
     }
 
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, EndError> {
-        match self.client.referrers(&self.name, subject).await {
-            Ok(list) => descriptors(OCI_INDEX, &list),
+        match self.client.all_referrers(&self.name, subject).await {
+            Ok(list) => Ok(list),
             Err(error) if error.is_away() && !matches!(error, ClientError::Unexpected { .. }) => {
                 Err(error.into())
             }
