@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_egress::{
-    Egress, EgressError, EgressOptions, Incoming, Limits, Link, Origin, Outgoing, Reach, RootsError, bytes,
-    empty, whole,
+    Egress, EgressError, EgressOptions, Incoming, Limits, Link, Origin, Outgoing, Proxies, Reach, RootsError,
+    bytes, empty, whole,
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -39,8 +39,14 @@ pub struct ClientOptions {
     pub reach: Reach,
     /// Certificates of its own authority, PEM.
     pub ca_file: Option<PathBuf>,
+    /// Certificates of more authorities, PEM.
+    pub more_ca_files: Vec<PathBuf>,
+    /// Our own certificate and its key, for a registry that wants to see one, PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// Whether any certificate will do.
     pub unverified: bool,
+    /// Which proxies stand between.
+    pub proxies: Proxies,
     /// How long is waited.
     pub limits: Limits,
     /// What the asker is called in `Via` (RFC 9110, section 7.6.3), so that one who asks himself in a ring notices.
@@ -56,7 +62,10 @@ impl ClientOptions {
             auth_hosts: Vec::new(),
             reach: Reach::Public,
             ca_file: None,
+            more_ca_files: Vec::new(),
+            identity: None,
             unverified: false,
+            proxies: Proxies::default(),
             limits: Limits::default(),
             via: None,
         }
@@ -136,7 +145,10 @@ impl Client {
             reach: options.reach,
             hosts,
             ca_file: options.ca_file,
+            more_ca_files: options.more_ca_files,
+            identity: options.identity,
             unverified: options.unverified,
+            proxies: options.proxies,
             limits: options.limits,
         })?;
         let auth = Authenticator::new(options.origin.clone(), options.credentials, &options.auth_hosts);

@@ -32,7 +32,9 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
-pub use berth_egress::{EgressError, Forbidden, Limits, Link, Origin, OriginError, Reach, RootsError};
+pub use berth_egress::{
+    EgressError, Forbidden, Limits, Link, Origin, OriginError, Proxies, ProxyError, Reach, RootsError,
+};
 pub use berth_oci::{Digest, Reference, Secret};
 pub use blob::Download;
 pub use catalog::{CatalogPage, Found};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HOST, USER_AGENT};
+use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{Connector, LookUp, look_up, spelled};
 use crate::outgoing::{Outgoing, Pulse, watched};
-use crate::{EgressError, Incoming, Link, Reach, RootsError, roots};
+use crate::{EgressError, Incoming, Link, Proxies, Reach, RootsError, roots};
 
 /// How long is waited.
 #[derive(Debug, Clone, Copy)]
@@ -39,8 +39,14 @@ pub struct EgressOptions {
     pub hosts: Vec<String>,
     /// Certificates of its own authority, PEM.
     pub ca_file: Option<PathBuf>,
+    /// Certificates of more authorities, PEM.
+    pub more_ca_files: Vec<PathBuf>,
+    /// Our own certificate and its key, for servers that want to see one, PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// Whether any certificate will do.
     pub unverified: bool,
+    /// Which proxies stand between.
+    pub proxies: Proxies,
     /// How long is waited.
     pub limits: Limits,
 }
@@ -50,6 +56,7 @@ pub struct EgressOptions {
 pub struct Egress {
     client: legacy::Client<Connector, Outgoing>,
     limits: Limits,
+    proxies: Arc<Proxies>,
 }
 
 impl Egress {
@@ -63,8 +70,13 @@ impl Egress {
 
     /// One that looks names up by `look_up`.
     pub(crate) fn with(options: &EgressOptions, look_up: LookUp) -> Result<Egress, RootsError> {
+        let ca_files: Vec<_> =
+            options.ca_file.iter().chain(&options.more_ca_files).map(PathBuf::as_path).collect();
+        let own = options.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+        let proxies = Arc::new(options.proxies.clone());
         let connector = Connector {
-            tls: Arc::new(roots::config(options.ca_file.as_deref(), options.unverified)?),
+            tls: Arc::new(roots::config(&ca_files, own, options.unverified)?),
+            proxies: Arc::clone(&proxies),
             reach: options.reach,
             private: options.hosts.iter().map(|host| spelled(host)).collect(),
             look_up,
@@ -76,7 +88,7 @@ impl Egress {
             .http1_max_buf_size(512 * 1024)
             .set_host(false)
             .build(connector);
-        Ok(Egress { client, limits: options.limits })
+        Ok(Egress { client, limits: options.limits, proxies })
     }
 
     /// Sends one request and waits for the head of its answer, whatever its status. Redirects are answers like others.
@@ -112,6 +124,14 @@ impl Egress {
         let host = HeaderValue::try_from(link.origin().authority()).map_err(http::Error::from)?;
         request.headers_mut().insert(HOST, host);
         request.headers_mut().entry(USER_AGENT).or_insert(HeaderValue::from_static("berth"));
+        let origin = link.origin();
+        if let Some(proxy) = self.proxies.of(false, origin.host(), origin.port())
+            && !origin.is_secure()
+            && let Some(authorization) = &proxy.authorization
+        {
+            // Without TLS there is no tunnel, and the proxy reads each request.
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
         let limit = self.limits.head + longer;
         let mut sent = std::pin::pin!(self.client.request(request));
         let response = loop {

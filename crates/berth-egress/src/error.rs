@@ -43,6 +43,14 @@ pub enum EgressError {
         /// Why.
         source: io::Error,
     },
+    /// The proxy on the way does not connect.
+    #[error("the proxy {proxy} gives no connection: {source}; see HTTPS_PROXY and NO_PROXY")]
+    Proxy {
+        /// The proxy.
+        proxy: String,
+        /// Why.
+        source: io::Error,
+    },
     /// It speaks something else, or stopped in the middle.
     #[error("the connection broke")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -90,6 +98,9 @@ impl EgressError {
             }
             EgressError::Tls { host, source } => {
                 EgressError::Tls { host: host.clone(), source: copy(source) }
+            }
+            EgressError::Proxy { proxy, source } => {
+                EgressError::Proxy { proxy: proxy.clone(), source: copy(source) }
             }
             EgressError::TooSlow(limit) => EgressError::TooSlow(*limit),
             EgressError::TooLong { limit } => EgressError::TooLong { limit: *limit },

@@ -12,6 +12,7 @@ mod egress;
 mod error;
 mod origin;
 mod outgoing;
+mod proxy;
 mod roots;
 
 #[cfg(test)]
@@ -23,4 +24,5 @@ pub use egress::{Egress, EgressOptions, Limits};
 pub use error::EgressError;
 pub use origin::{Link, Origin, OriginError};
 pub use outgoing::{Outgoing, bytes, empty, form, stream};
+pub use proxy::{Proxies, ProxyError};
 pub use roots::RootsError;

@@ -12,6 +12,7 @@ use crate::{Egress, EgressError, EgressOptions, Incoming, Reach, empty};
 mod bodies;
 pub(crate) mod fake;
 mod forbidden;
+mod proxies;
 mod tls;
 mod uploads;
 
