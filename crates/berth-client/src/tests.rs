@@ -21,6 +21,7 @@ mod manifests;
 mod patience;
 mod pushes;
 mod secrets;
+mod security;
 mod shelf;
 mod sign_in;
 mod tokens;

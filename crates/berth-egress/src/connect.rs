@@ -145,7 +145,10 @@ fn in_words(error: io::Error) -> io::Error {
         return error;
     };
     let words = match reason {
-        InvalidMessage(_) => "it answers without TLS",
+        InvalidMessage(_) => {
+            let told = format!("it answers without TLS ({reason})");
+            return io::Error::new(io::ErrorKind::Unsupported, told);
+        }
         InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
             "nobody who is trusted here signed its certificate"
         }

@@ -80,9 +80,16 @@ impl EgressError {
             | EgressError::Broken(_)
             | EgressError::TooSlow(_) => true,
             // What TLS refuses, it refuses again. Anything else is a connection that ended.
-            EgressError::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
+            EgressError::Tls { source, .. } => {
+                !matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Unsupported)
+            }
             _ => false,
         }
+    }
+
+    /// Whether the server was asked for TLS and answered without.
+    pub fn is_without_tls(&self) -> bool {
+        matches!(self, EgressError::Tls { source, .. } if source.kind() == io::ErrorKind::Unsupported)
     }
 
     /// The same once more, for who only has it lent: what has a source keeps its text.

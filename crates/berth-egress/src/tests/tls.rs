@@ -97,6 +97,7 @@ async fn a_certificate_that_is_not_believed_says_why() {
         let told = error.to_string();
         assert!(told.contains("localhost") && told.contains(why), "{told}");
         assert!(matches!(error, EgressError::Tls { .. }) && !error.is_passing(), "{error:?}");
+        assert_eq!(error.is_without_tls(), why.contains("without TLS"));
         assert_eq!(server.lines(), [""; 0]);
     }
 }
