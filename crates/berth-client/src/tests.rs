@@ -15,6 +15,7 @@ mod astray;
 mod blobs;
 mod copies;
 mod depot;
+mod distribution;
 #[path = "../../berth-egress/src/tests/fake.rs"]
 mod fake;
 mod manifests;

@@ -21,8 +21,9 @@ mod session;
 pub(crate) use room::Room;
 use session::Session;
 
-/// How often an upload is begun anew when the registry knows nothing of it any more, or of its bytes.
-const BEGINNINGS: u32 = 3;
+/// How often an upload is begun when the registry knows nothing of it any more, or of its bytes: distribution before 3.0
+/// forgets each one whose connection was cut.
+const BEGINNINGS: u32 = 5;
 
 /// Told how many bytes of the blob are out. The number goes back when bytes have to be sent again.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
@@ -110,7 +111,8 @@ impl<'a> Upload<'a> {
                 Ok(Ended::Lost) if self.is_there().await? => return Ok(Uploaded::Sent),
                 Ok(Ended::Lost) if beginning < BEGINNINGS => begun = self.open().await?,
                 Ok(Ended::Lost) => {
-                    return Err(ClientError::Useless { what: "it forgets uploads that are under way" });
+                    let forgets = ClientError::Useless { what: "it forgets uploads that are under way" };
+                    return Err(session.trouble().unwrap_or(forgets));
                 }
                 Err(error) => {
                     session.give_up().await;

@@ -36,8 +36,8 @@ pub(super) struct Session<'a> {
     fresh: bool,
     /// Whether `0-0` was found to be one byte and not none.
     one_is_there: bool,
-    /// Whether something went wrong on the way.
-    troubled: bool,
+    /// What went wrong last.
+    trouble: Option<ClientError>,
 }
 
 /// What one request led to.
@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
             failures: 0,
             fresh: true,
             one_is_there: false,
-            troubled: false,
+            trouble: None,
         }
     }
 
@@ -106,6 +106,11 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What went wrong last, if anything did.
+    pub(super) fn trouble(&mut self) -> Option<ClientError> {
+        self.trouble.take()
+    }
+
     fn client(&self) -> &'a Client {
         self.upload.client
     }
@@ -119,7 +124,7 @@ impl<'a> Session<'a> {
     /// Waits before the next try, if there is one and it is `worth` it.
     async fn again(&mut self, error: ClientError, worth: bool) -> Result<(), ClientError> {
         self.failures += 1;
-        self.troubled = true;
+        self.trouble = Some(error.again());
         let asked = match &error {
             ClientError::Resting { left } => Some(*left),
             error => error.retry_after(),
@@ -241,7 +246,9 @@ impl<'a> Session<'a> {
         match fault::of_change(&method, length, response).await {
             ClientError::Refused { status: StatusCode::NOT_FOUND, .. } => Ok(Step::Ended(Ended::Lost)),
             // After a cut it may have other bytes than it said. What is sent in one piece is what it is.
-            ClientError::Refused { code, .. } if code == "DIGEST_INVALID" && self.troubled && length == 0 => {
+            ClientError::Refused { code, .. }
+                if code == "DIGEST_INVALID" && self.trouble.is_some() && length == 0 =>
+            {
                 Ok(Step::Ended(Ended::Lost))
             }
             error => Err(error),
