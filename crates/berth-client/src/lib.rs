@@ -2,7 +2,9 @@
 //!
 //! [`Client`] finds out by itself how to sign in (none, Basic, Bearer), keeps tokens, tries again what may pass, rests
 //! when the registry says so or is away, and follows redirects to storage without taking credentials along. Bytes of
-//! blobs are a stream that goes on by itself after a cut; whoever reads it checks the digest while reading.
+//! blobs are a stream that goes on by itself after a cut; whoever reads it checks the digest while reading. An
+//! [`Upload`] goes on after a cut as well, and in smaller pieces if it has to. [`copy()`] takes whole images from any
+//! [`Source`] to any [`Sink`]. The README has an example of each.
 //!
 //! Credentials belong to one origin. They are sent to that origin, and to hosts for tokens that the operator named:
 //! never to where the registry merely points.
@@ -32,6 +34,11 @@ mod upload;
 
 #[cfg(test)]
 mod tests;
+
+/// The examples of the README, which have to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use berth_egress::{
     EgressError, Forbidden, Limits, Link, Origin, OriginError, Proxies, ProxyError, Reach, RootsError,

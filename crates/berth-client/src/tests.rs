@@ -21,6 +21,7 @@ mod fake;
 mod manifests;
 mod patience;
 mod pushes;
+mod replays;
 mod secrets;
 mod security;
 mod shelf;
