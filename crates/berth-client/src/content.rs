@@ -9,7 +9,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-/// Bytes in one piece of a file.
+/// Bytes in one piece.
 const PIECE: usize = 256 * 1024;
 
 /// Bytes on their way, piece by piece.
@@ -31,8 +31,12 @@ impl Content for Bytes {
 
     fn read_from(&self, offset: u64) -> BoxFuture<'_, io::Result<Pieces>> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.len());
-        let rest = self.slice(start..);
-        async move { Ok(stream::iter([Ok(rest)]).boxed()) }.boxed()
+        let mut rest = self.slice(start..);
+        let pieces = std::iter::from_fn(move || {
+            let piece = rest.split_to(PIECE.min(rest.len()));
+            (!piece.is_empty()).then_some(Ok(piece))
+        });
+        async move { Ok(stream::iter(pieces).boxed()) }.boxed()
     }
 }
 

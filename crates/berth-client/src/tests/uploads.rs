@@ -58,6 +58,16 @@ async fn after_a_cut_only_the_rest_is_sent() {
     assert_eq!(shelf.received(), 10);
 }
 
+/// Cuts counted although each piece between them had come further, and the upload was given up.
+#[tokio::test]
+async fn as_long_as_it_comes_further_it_is_not_given_up() {
+    tokio::time::pause();
+    let shelf = Shelf::start(with([Fault::Cut { after: 100, kept: 100 }; 9])).await;
+    let content = vec![3; 1000];
+    assert_eq!(upload(&shelf, &content).await.unwrap(), Uploaded::Sent);
+    assert_eq!(shelf.received(), 1000);
+}
+
 /// A single byte and none have the same `Range`.
 #[tokio::test]
 async fn one_byte_is_not_sent_twice() {

@@ -94,6 +94,9 @@ impl<'a> Session<'a> {
                     if let Some(ended) = self.look().await? {
                         return Ok(ended);
                     }
+                    if self.offset > before {
+                        self.failures = 0;
+                    }
                 }
             }
         }
