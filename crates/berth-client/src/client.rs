@@ -49,6 +49,8 @@ pub struct ClientOptions {
     pub proxies: Proxies,
     /// How long is waited.
     pub limits: Limits,
+    /// What is sent to it with each request, beside what has to be. Values that nobody should see are marked as sensitive.
+    pub headers: HeaderMap,
     /// What the asker is called in `Via` (RFC 9110, section 7.6.3), so that one who asks himself in a ring notices.
     pub via: Option<String>,
 }
@@ -67,6 +69,7 @@ impl ClientOptions {
             unverified: false,
             proxies: Proxies::default(),
             limits: Limits::default(),
+            headers: HeaderMap::new(),
             via: None,
         }
     }
@@ -78,6 +81,7 @@ pub struct Client(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) origin: Origin,
+    headers: HeaderMap,
     via: Option<String>,
     pub(crate) egress: Egress,
     pub(crate) auth: Authenticator,
@@ -152,9 +156,9 @@ impl Client {
             limits: options.limits,
         })?;
         let auth = Authenticator::new(options.origin.clone(), options.credentials, &options.auth_hosts);
-        let (origin, via) = (options.origin, options.via);
+        let (origin, headers, via) = (options.origin, options.headers, options.via);
         let (breaker, room) = (Breaker::default(), Room::default());
-        Ok(Client(Arc::new(Shared { origin, via, egress, auth, breaker, room })))
+        Ok(Client(Arc::new(Shared { origin, headers, via, egress, auth, breaker, room })))
     }
 
     /// A question about `path` below `/v2/`, with nothing to send.
@@ -355,6 +359,11 @@ impl Client {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Incoming>, ClientError> {
         let mut headers = question.headers.clone();
+        if *link.origin() == self.0.origin {
+            self.0.headers.iter().for_each(|(name, value)| {
+                headers.entry(name).or_insert_with(|| value.clone());
+            });
+        }
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if !question.only_reads() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(question.body.length()));

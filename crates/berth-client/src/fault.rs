@@ -14,13 +14,17 @@ const LONGEST: usize = 64 * 1024;
 /// Characters of a message that are told on.
 const TOLD: usize = 200;
 
-/// What the specification calls "error codes"; Docker Hub's token server has its own form.
+/// What the specification calls "error codes"; token servers have forms of their own.
 #[derive(Deserialize)]
 struct Errors {
     #[serde(default)]
     errors: Vec<Fault>,
+    /// Docker Hub's.
     #[serde(default)]
     details: String,
+    /// OAuth2's.
+    #[serde(default)]
+    error_description: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,7 +76,7 @@ pub(crate) async fn of_change(method: &Method, sent: u64, response: Response<Inc
 }
 
 /// The message of the first error, if the body has one.
-async fn message(response: Response<Incoming>) -> Option<String> {
+pub(crate) async fn message(response: Response<Incoming>) -> Option<String> {
     told(response).await.1
 }
 
@@ -82,8 +86,8 @@ async fn told(response: Response<Incoming>) -> (String, Option<String>) {
     let Ok(errors) = serde_json::from_slice::<Errors>(&body) else { return Default::default() };
     let first = errors.errors.into_iter().next().unwrap_or_default();
     let code = printable(&first.code);
-    let texts = [printable(&first.message), code.clone(), printable(&errors.details)];
-    (code, texts.into_iter().find(|text| !text.is_empty()))
+    let texts = [&first.message, &first.code, &errors.details, &errors.error_description];
+    (code, texts.into_iter().map(|text| printable(text)).find(|text| !text.is_empty()))
 }
 
 fn printable(text: &str) -> String {

@@ -142,7 +142,12 @@ async fn post(
     }
     let (body, mut headers) = form(encoded(&fields));
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    Ok(egress.send(Method::POST, wanted.realm, headers, body).await?)
+    let response = egress.send(Method::POST, wanted.realm, headers, body).await?;
+    if response.status() == StatusCode::BAD_REQUEST {
+        // So OAuth2 says that a token or a password is not good (RFC 6749, section 5.2).
+        return Err(ClientError::Unauthorized { message: fault::message(response).await });
+    }
+    Ok(response)
 }
 
 fn encoded(fields: &[(&str, &str)]) -> String {

@@ -21,8 +21,8 @@ mod session;
 pub(crate) use room::Room;
 use session::Session;
 
-/// How often an upload is begun when the registry knows nothing of it any more, or of its bytes: distribution before 3.0
-/// forgets each one whose connection was cut.
+/// How often an upload is begun when the registry knows nothing of it any more, or of its bytes: distribution 2.8 forgets
+/// each one whose connection was cut.
 const BEGINNINGS: u32 = 5;
 
 /// Told how many bytes of the blob are out. The number goes back when bytes have to be sent again.

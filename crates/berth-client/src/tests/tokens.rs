@@ -27,7 +27,7 @@ fn client_with(fake: &Fake, token: &str) -> Client {
     Client::new(ClientOptions { credentials, ..options(fake) }).unwrap()
 }
 
-/// Twenty layers that were pushed with a wrong password locked the account.
+/// Each of those who had waited for the first asked with the wrong password once more.
 #[tokio::test]
 async fn twenty_with_a_wrong_password_send_it_once() {
     let fake = Fake::start(|asked| match asked.target.starts_with("/token") {
@@ -213,4 +213,34 @@ async fn a_token_that_is_refused_in_the_middle_of_a_push_is_fetched_anew() {
     let (client, digest) = (client_of_alice(&fake), super::digest("blob"));
     client.upload("a/b", &digest).send(&bytes::Bytes::from_static(b"blob")).await.unwrap();
     assert!(seen(&fake).last().unwrap().ends_with("Bearer t1"));
+}
+
+#[tokio::test]
+async fn an_identity_token_that_is_over_is_told_as_such() {
+    let body = r#"{"error":"invalid_grant","error_description":"the token has been revoked"}"#;
+    let fake = Fake::start(move |asked| match asked.method.as_str() {
+        "POST" => Reply::new(400, &[], body),
+        _ => challenge(REALM),
+    })
+    .await;
+    let error = head(&client_with(&fake, "identity")).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unauthorized { .. }) && !error.is_away(), "{error:?}");
+    assert!(error.to_string().contains("the token has been revoked"), "{error}");
+}
+
+#[tokio::test]
+async fn own_headers_go_to_the_registry_alone_and_replace_nothing() {
+    let storage = Fake::start(|_| Reply::new(200, &[], "blob")).await;
+    let to = format!("http://{}/blob", storage.address);
+    let fake = Fake::start(move |_| Reply::new(307, &[("location", &to)], "")).await;
+    let headers = [("x-meta", "team"), ("accept-encoding", "gzip")];
+    let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+    let options = ClientOptions { headers: headers.into_iter().collect(), ..options(&fake) };
+    Client::new(options).unwrap().get_blob("a/b", &super::digest("blob")).await.unwrap();
+    let asked = fake.take().remove(0);
+    assert_eq!(
+        (asked.headers["x-meta"].as_str(), asked.headers["accept-encoding"].as_str()),
+        ("team", "identity")
+    );
+    assert!(!storage.take().remove(0).headers.contains_key("x-meta"));
 }
