@@ -7,8 +7,9 @@ use futures_util::StreamExt;
 use http::header::{CONTENT_RANGE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use crate::client::{Question, length};
+use crate::client::length;
 use crate::health::Asked;
+use crate::scope::Scope;
 use crate::{Client, ClientError, Patience};
 
 /// Cuts in a row, without a byte in between, after which a download is given up.
@@ -24,7 +25,7 @@ pub struct Download {
     body: Option<Incoming>,
     /// The whole length, if the registry told it.
     size: Option<u64>,
-    /// Bytes that were given.
+    /// Bytes that were given, or lie before.
     at: u64,
     /// Bytes of the body that were given before.
     skip: u64,
@@ -52,16 +53,33 @@ impl Client {
     /// [`ClientError::NotFound`].
     pub async fn get_blob(&self, repository: &str, digest: &Digest) -> Result<Download, ClientError> {
         let response = self.blob(Method::GET, repository, digest, 0, Patience::Long).await?;
-        Ok(Download {
-            client: self.clone(),
-            repository: repository.to_owned(),
-            digest: digest.clone(),
-            size: length(response.headers()),
-            body: Some(response.into_body()),
-            at: 0,
-            skip: 0,
-            cuts: 0,
-        })
+        let mut download = self.download(repository, digest, 0);
+        download.size = length(response.headers());
+        download.body = Some(response.into_body());
+        Ok(download)
+    }
+
+    /// Begins to read a blob from byte `from` on: the rest of what came before.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`].
+    pub async fn get_blob_from(
+        &self,
+        repository: &str,
+        digest: &Digest,
+        from: u64,
+    ) -> Result<Download, ClientError> {
+        if from == 0 {
+            return self.get_blob(repository, digest).await;
+        }
+        let mut download = self.download(repository, digest, from);
+        download.go_on().await?;
+        Ok(download)
+    }
+
+    fn download(&self, repository: &str, digest: &Digest, at: u64) -> Download {
+        let (client, repository, digest) = (self.clone(), repository.to_owned(), digest.clone());
+        Download { client, repository, digest, body: None, size: None, at, skip: 0, cuts: 0 }
     }
 
     async fn blob(
@@ -72,13 +90,12 @@ impl Client {
         from: u64,
         patience: Patience,
     ) -> Result<Response<Incoming>, ClientError> {
-        let mut headers = HeaderMap::new();
-        if from > 0 {
-            headers
-                .insert(RANGE, HeaderValue::try_from(format!("bytes={from}-")).map_err(http::Error::from)?);
-        }
         let path = format!("{repository}/blobs/{digest}");
-        let question = Question { method, path: &path, headers, repository, asked: Asked::Blob };
+        let mut question = self.question(method, &path, Scope::pull(repository), Asked::Blob)?;
+        if from > 0 {
+            let range = HeaderValue::try_from(format!("bytes={from}-")).map_err(http::Error::from)?;
+            question.headers.insert(RANGE, range);
+        }
         self.ask(&question, patience).await
     }
 }
@@ -169,9 +186,19 @@ impl Download {
                 return Err(ClientError::Useless { what: "it answers with another part than was asked for" });
             }
         };
+        let total = match response.status() {
+            StatusCode::PARTIAL_CONTENT => range_total(response.headers()),
+            _ => length(response.headers()),
+        };
+        self.size = self.size.or(total);
         self.body = Some(response.into_body());
         Ok(())
     }
+}
+
+/// `Content-Range: bytes 7-9/10` says how much there is.
+fn range_total(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_RANGE)?.to_str().ok()?.rsplit_once('/')?.1.trim().parse().ok()
 }
 
 /// `Content-Range: bytes 7-9/10`.

@@ -5,18 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_egress::{
-    Egress, EgressError, EgressOptions, Incoming, Limits, Link, Origin, Reach, RootsError, empty, whole,
+    Egress, EgressError, EgressOptions, Incoming, Limits, Link, Origin, Outgoing, Proxies, Reach, RootsError,
+    bytes, empty, whole,
 };
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, VIA};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
-use crate::auth::Authenticator;
+use crate::auth::{self, Authenticator};
 use crate::health::{Asked, Breaker};
+use crate::scope::Scope;
+use crate::upload::Room;
 use crate::{ClientError, Credentials, Health, Patience, RateLimit, fault, retry};
 
 /// How long an answer is waited for that somebody could do without.
-const QUICK: Duration = Duration::from_secs(5);
+pub(crate) const QUICK: Duration = Duration::from_secs(5);
 
 /// Redirects that are followed.
 pub(crate) const REDIRECTS: usize = 3;
@@ -34,10 +39,18 @@ pub struct ClientOptions {
     pub reach: Reach,
     /// Certificates of its own authority, PEM.
     pub ca_file: Option<PathBuf>,
+    /// Certificates of more authorities, PEM.
+    pub more_ca_files: Vec<PathBuf>,
+    /// Our own certificate and its key, for a registry that wants to see one, PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// Whether any certificate will do.
     pub unverified: bool,
+    /// Which proxies stand between.
+    pub proxies: Proxies,
     /// How long is waited.
     pub limits: Limits,
+    /// What is sent to it with each request, beside what has to be. Values that nobody should see are marked as sensitive.
+    pub headers: HeaderMap,
     /// What the asker is called in `Via` (RFC 9110, section 7.6.3), so that one who asks himself in a ring notices.
     pub via: Option<String>,
 }
@@ -51,8 +64,12 @@ impl ClientOptions {
             auth_hosts: Vec::new(),
             reach: Reach::Public,
             ca_file: None,
+            more_ca_files: Vec::new(),
+            identity: None,
             unverified: false,
+            proxies: Proxies::default(),
             limits: Limits::default(),
+            headers: HeaderMap::new(),
             via: None,
         }
     }
@@ -60,24 +77,64 @@ impl ClientOptions {
 
 /// A client of one registry. Clones share connections, tokens, and what is known of its health.
 #[derive(Clone)]
-pub struct Client(Arc<Shared>);
+pub struct Client(pub(crate) Arc<Shared>);
 
-struct Shared {
-    origin: Origin,
+pub(crate) struct Shared {
+    pub(crate) origin: Origin,
+    headers: HeaderMap,
     via: Option<String>,
-    egress: Egress,
-    auth: Authenticator,
+    pub(crate) egress: Egress,
+    pub(crate) auth: Authenticator,
     breaker: Breaker,
+    /// What was learnt of the size of bodies that come through.
+    pub(crate) room: Room,
 }
 
 /// A question to the registry.
 pub(crate) struct Question<'a> {
     pub(crate) method: Method,
-    /// Below `/v2/`.
-    pub(crate) path: &'a str,
+    pub(crate) link: Link,
     pub(crate) headers: HeaderMap,
-    pub(crate) repository: &'a str,
+    pub(crate) scope: Scope,
     pub(crate) asked: Asked,
+    pub(crate) body: Payload<'a>,
+    /// How much longer than usual an answer may take, since there is much to do for it.
+    pub(crate) longer: Duration,
+}
+
+/// Gives a body, from its beginning each time: who is asked to sign in has to send it again.
+pub(crate) type Bodies<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<Outgoing, ClientError>> + Sync);
+
+/// What goes with a question.
+pub(crate) enum Payload<'a> {
+    Nothing,
+    Whole(Bytes),
+    Stream { length: u64, open: Bodies<'a> },
+}
+
+impl Payload<'_> {
+    async fn open(&self) -> Result<Outgoing, ClientError> {
+        match self {
+            Payload::Nothing => Ok(empty()),
+            Payload::Whole(content) => Ok(bytes(content.clone())),
+            Payload::Stream { open, .. } => open().await,
+        }
+    }
+
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Payload::Nothing => 0,
+            Payload::Whole(content) => content.len() as u64,
+            Payload::Stream { length, .. } => *length,
+        }
+    }
+}
+
+impl Question<'_> {
+    /// Whether it changes nothing.
+    fn only_reads(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
 }
 
 impl Client {
@@ -92,12 +149,29 @@ impl Client {
             reach: options.reach,
             hosts,
             ca_file: options.ca_file,
+            more_ca_files: options.more_ca_files,
+            identity: options.identity,
             unverified: options.unverified,
+            proxies: options.proxies,
             limits: options.limits,
         })?;
         let auth = Authenticator::new(options.origin.clone(), options.credentials, &options.auth_hosts);
-        let (origin, via) = (options.origin, options.via);
-        Ok(Client(Arc::new(Shared { origin, via, egress, auth, breaker: Breaker::default() })))
+        let (origin, headers, via) = (options.origin, options.headers, options.via);
+        let (breaker, room) = (Breaker::default(), Room::default());
+        Ok(Client(Arc::new(Shared { origin, headers, via, egress, auth, breaker, room })))
+    }
+
+    /// A question about `path` below `/v2/`, with nothing to send.
+    pub(crate) fn question<'a>(
+        &self,
+        method: Method,
+        path: &str,
+        scope: Scope,
+        asked: Asked,
+    ) -> Result<Question<'a>, ClientError> {
+        let link = Link::new(self.0.origin.clone(), &format!("/v2/{path}"))?;
+        let (headers, body, longer) = (HeaderMap::new(), Payload::Nothing, Duration::ZERO);
+        Ok(Question { method, link, headers, scope, asked, body, longer })
     }
 
     /// Where the registry is.
@@ -184,23 +258,59 @@ impl Client {
         }
     }
 
-    /// Asks once: signs in if it has to, follows redirects.
+    /// Asks once, for an answer of success.
     async fn exchange(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
-        let Shared { origin, egress, auth, breaker, .. } = &*self.0;
-        let scope = format!("repository:{}:pull", question.repository);
-        let link = Link::new(origin.clone(), &format!("/v2/{}", question.path))?;
-        let sent = auth.header(egress, &scope).await?;
-        let mut response = self.send(question, &link, sent.as_ref()).await?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            let header = auth.challenged(egress, &scope, &link, response.headers(), sent.as_ref()).await?;
-            if header.is_some() {
-                response = self.send(question, &link, header.as_ref()).await?;
-            }
+        let response = self.exchange_any(question).await?;
+        if !response.status().is_success() {
+            return Err(fault::of_question(question, response).await);
         }
+        let encoding = response.headers().get(CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(ClientError::Useless { what: "it was packed on the way (Content-Encoding)" });
+        }
+        Ok(response)
+    }
+
+    /// Asks once, whatever the answer, and counts for the health of the registry.
+    pub(crate) async fn once(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
+        let breaker = &self.0.breaker;
+        breaker.admit(question.asked).map_err(|left| breaker.refusal(left))?;
+        let asked = self.exchange_any(question).await;
+        match &asked {
+            Err(error) if error.is_away() => breaker.failed(error),
+            _ => breaker.answered(),
+        }
+        asked
+    }
+
+    /// Asks once: signs in if it has to, and follows redirects if it only reads.
+    ///
+    /// On the heap, since it is large, and part of everything that anybody waits for.
+    fn exchange_any<'q>(
+        &'q self,
+        question: &'q Question<'_>,
+    ) -> BoxFuture<'q, Result<Response<Incoming>, ClientError>> {
+        self.exchanged(question).boxed()
+    }
+
+    async fn exchanged(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
+        let Shared { origin, breaker, .. } = &*self.0;
+        let link = &question.link;
+        if *link.origin() != *origin {
+            // The registry sent us there. What it needs is in the address; who we are is not its business.
+            let response = self.send(question, link, None).await?;
+            return match response.status() {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    Err(ClientError::Unexpected { status: response.status() })
+                }
+                _ => Ok(response),
+            };
+        }
+        let mut response = self.signed(question).await?;
         breaker.counted(RateLimit::read(response.headers()));
-        let mut asked = link;
+        let mut asked = link.clone();
         let mut redirects = 0;
-        while let Some(next) = redirect(&response, &asked)? {
+        while let Some(next) = redirect(&response, &asked)?.filter(|_| question.only_reads()) {
             redirects += 1;
             if redirects > REDIRECTS {
                 return Err(ClientError::Redirects);
@@ -214,24 +324,50 @@ impl Client {
             // Storage refuses what the registry allowed. Who may read what is the registry's to say.
             return Err(ClientError::Unexpected { status });
         }
-        if !status.is_success() {
-            return Err(fault::of(response).await);
-        }
-        let encoding = response.headers().get(CONTENT_ENCODING);
-        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-            return Err(ClientError::Useless { what: "it was packed on the way (Content-Encoding)" });
+        Ok(response)
+    }
+
+    /// Asks our own registry, with what it wants to see.
+    async fn signed(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
+        let Shared { egress, auth, .. } = &*self.0;
+        let Question { link, scope, .. } = question;
+        let known = auth.header(egress, scope).await?;
+        let mut sent = known.clone();
+        let mut response = self.send(question, link, sent.as_ref()).await?;
+        // Once for what was not known or is over, and once more for who then says that he means another scope.
+        for round in 0..2 {
+            let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+            let again = round == 0 || (known.is_none() && auth::names_more(scope, response.headers()));
+            if !is_refused || !again {
+                break;
+            }
+            let header = auth.challenged(egress, scope, link, response.headers(), sent.as_ref()).await?;
+            if header.is_none() {
+                break;
+            }
+            sent = header;
+            response = self.send(question, link, sent.as_ref()).await?;
         }
         Ok(response)
     }
 
-    async fn send(
+    /// Sends one request with this authorization. Every answer is one.
+    pub(crate) async fn send(
         &self,
         question: &Question<'_>,
         link: &Link,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Incoming>, ClientError> {
         let mut headers = question.headers.clone();
+        if *link.origin() == self.0.origin {
+            self.0.headers.iter().for_each(|(name, value)| {
+                headers.entry(name).or_insert_with(|| value.clone());
+            });
+        }
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if !question.only_reads() {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(question.body.length()));
+        }
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
@@ -239,12 +375,13 @@ impl Client {
             headers.insert(VIA, HeaderValue::try_from(format!("1.1 {via}")).map_err(http::Error::from)?);
         }
         tracing::trace!(method = %question.method, %link, "asking");
-        Ok(self.0.egress.send(question.method.clone(), link, headers, empty()).await?)
+        let (method, body) = (question.method.clone(), question.body.open().await?);
+        Ok(self.0.egress.send_patiently(method, link, headers, body, question.longer).await?)
     }
 }
 
 /// Waits no longer than that for an answer.
-async fn within<T>(
+pub(crate) async fn within<T>(
     limit: Duration,
     asked: impl Future<Output = Result<T, ClientError>>,
 ) -> Result<T, ClientError> {

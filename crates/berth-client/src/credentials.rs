@@ -7,18 +7,29 @@ use http::HeaderValue;
 
 /// With whose rights a registry is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// The name.
-    pub user: String,
-    /// The password, or a token that stands for it.
-    pub password: Secret,
+pub enum Credentials {
+    /// A name and what proves it.
+    Password {
+        /// The name.
+        user: String,
+        /// The password, or a token that stands for it.
+        password: Secret,
+    },
+    /// What a token server gave at an earlier sign-in in place of the password (OAuth2 calls it a refresh token).
+    IdentityToken(Secret),
 }
 
 impl Credentials {
-    /// The field `authorization` (RFC 7617).
-    pub(crate) fn basic(&self) -> Result<HeaderValue, http::Error> {
-        let pair = format!("{}:{}", self.user, self.password.reveal());
-        sensitive(format!("Basic {}", STANDARD.encode(pair)))
+    /// A name and a password.
+    pub fn password(user: impl Into<String>, password: Secret) -> Credentials {
+        Credentials::Password { user: user.into(), password }
+    }
+
+    /// The field `authorization` (RFC 7617). An identity token is for token servers alone.
+    pub(crate) fn basic(&self) -> Result<Option<HeaderValue>, http::Error> {
+        let Credentials::Password { user, password } = self else { return Ok(None) };
+        let pair = format!("{user}:{}", password.reveal());
+        sensitive(format!("Basic {}", STANDARD.encode(pair))).map(Some)
     }
 }
 

@@ -33,6 +33,33 @@ pub enum ClientError {
         /// What it said.
         message: Option<String>,
     },
+    /// It does not take what was sent, or does not do what was asked.
+    #[error("it refuses this with status {}{}", .status.as_u16(), said(.message))]
+    Refused {
+        /// Its status.
+        status: StatusCode,
+        /// The code of its error, such as `MANIFEST_INVALID`; empty if it gave none.
+        code: String,
+        /// What it said.
+        message: Option<String>,
+    },
+    /// Something on the way takes no bodies of that size.
+    #[error(
+        "it, or a proxy before it, refuses a body of {sent} bytes (413); raise its limit for the size of bodies (client_max_body_size in nginx)"
+    )]
+    TooLarge {
+        /// Bytes of the smallest body that was refused.
+        sent: u64,
+    },
+    /// What was to be sent cannot be read.
+    #[error("what was to be sent cannot be read")]
+    Content(#[source] std::io::Error),
+    /// What was to be sent is not what it was said to be.
+    #[error("the content of {digest} has another digest; nothing of it counts, look where it comes from")]
+    Digest {
+        /// The digest that it should have.
+        digest: berth_oci::Digest,
+    },
     /// It wants to be asked less.
     #[error("it says that there were too many requests (429)")]
     TooMany {
@@ -100,6 +127,35 @@ impl ClientError {
             ClientError::Egress(error) => error.is_passing(),
             ClientError::TooMany { .. } | ClientError::Server { .. } => true,
             _ => false,
+        }
+    }
+
+    /// The same once more, for those who waited for one answer together. Sources keep their text.
+    pub(crate) fn again(&self) -> ClientError {
+        use ClientError::{
+            Content, Denied, Digest, Downgrade, Egress, ForeignRealm, NotFound, Pointer, Redirects, Refused,
+            Resting, Server, TooLarge, TooMany, Unauthorized, Unexpected, Useless,
+        };
+        match self {
+            Egress(error) => Egress(error.again()),
+            Resting { left } => Resting { left: *left },
+            NotFound => NotFound,
+            Unauthorized { message } => Unauthorized { message: message.clone() },
+            Denied { message } => Denied { message: message.clone() },
+            Refused { status, code, message } => {
+                Refused { status: *status, code: code.clone(), message: message.clone() }
+            }
+            TooLarge { sent } => TooLarge { sent: *sent },
+            Content(error) => Content(std::io::Error::new(error.kind(), error.to_string())),
+            Digest { digest } => Digest { digest: digest.clone() },
+            TooMany { retry_after } => TooMany { retry_after: *retry_after },
+            Server { status, message } => Server { status: *status, message: message.clone() },
+            Unexpected { status } => Unexpected { status: *status },
+            Useless { what } => Useless { what },
+            ForeignRealm { host } => ForeignRealm { host: host.clone() },
+            Downgrade { host } => Downgrade { host: host.clone() },
+            Redirects => Redirects,
+            Pointer(error) => Pointer(*error),
         }
     }
 

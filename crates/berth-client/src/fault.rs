@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 
 use berth_egress::{Incoming, whole};
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use serde::Deserialize;
 
+use crate::client::Question;
 use crate::{ClientError, retry};
 
 /// Bytes of an error that are read.
@@ -13,16 +14,20 @@ const LONGEST: usize = 64 * 1024;
 /// Characters of a message that are told on.
 const TOLD: usize = 200;
 
-/// What the specification calls "error codes"; Docker Hub's token server has its own form.
+/// What the specification calls "error codes"; token servers have forms of their own.
 #[derive(Deserialize)]
 struct Errors {
     #[serde(default)]
     errors: Vec<Fault>,
+    /// Docker Hub's.
     #[serde(default)]
     details: String,
+    /// OAuth2's.
+    #[serde(default)]
+    error_description: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Fault {
     #[serde(default)]
     code: String,
@@ -47,15 +52,46 @@ pub(crate) async fn of(response: Response<Incoming>) -> ClientError {
     }
 }
 
-/// The message of the first error, if the body has one. What is not printable is left out.
-async fn message(response: Response<Incoming>) -> Option<String> {
-    let body = whole(response.into_body(), LONGEST).await.ok()?;
-    let errors: Errors = serde_json::from_slice(&body).ok()?;
-    let first = errors.errors.into_iter().next();
-    let texts = first.map(|first| [first.message, first.code]).into_iter().flatten();
-    let text = texts.chain([errors.details]).find(|text| !text.is_empty())?;
-    let text: String = text.chars().filter(|letter| is_printable(*letter)).take(TOLD).collect();
-    Some(text).filter(|text| !text.is_empty())
+/// What an answer of failure means to this question.
+pub(crate) async fn of_question(question: &Question<'_>, response: Response<Incoming>) -> ClientError {
+    match question.method {
+        Method::GET | Method::HEAD => of(response).await,
+        _ => of_change(&question.method, question.body.length(), response).await,
+    }
+}
+
+/// The same for who wants to change something, with a body of `sent` bytes: he hears why that is refused.
+pub(crate) async fn of_change(method: &Method, sent: u64, response: Response<Incoming>) -> ClientError {
+    use StatusCode as S;
+    match response.status() {
+        S::PAYLOAD_TOO_LARGE => ClientError::TooLarge { sent },
+        S::UNAUTHORIZED | S::FORBIDDEN | S::REQUEST_TIMEOUT | S::TOO_MANY_REQUESTS => of(response).await,
+        S::NOT_FOUND if *method == Method::DELETE => ClientError::NotFound,
+        status if status.is_client_error() => {
+            let (code, message) = told(response).await;
+            ClientError::Refused { status, code, message }
+        }
+        _ => of(response).await,
+    }
+}
+
+/// The message of the first error, if the body has one.
+pub(crate) async fn message(response: Response<Incoming>) -> Option<String> {
+    told(response).await.1
+}
+
+/// Code and message of the first error. What is not printable is left out.
+async fn told(response: Response<Incoming>) -> (String, Option<String>) {
+    let Ok(body) = whole(response.into_body(), LONGEST).await else { return Default::default() };
+    let Ok(errors) = serde_json::from_slice::<Errors>(&body) else { return Default::default() };
+    let first = errors.errors.into_iter().next().unwrap_or_default();
+    let code = printable(&first.code);
+    let texts = [&first.message, &first.code, &errors.details, &errors.error_description];
+    (code, texts.into_iter().map(|text| printable(text)).find(|text| !text.is_empty()))
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|letter| is_printable(*letter)).take(TOLD).collect()
 }
 
 /// Whether a letter only shows itself: it controls no terminal, hides nothing and turns no text around.

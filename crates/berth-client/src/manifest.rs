@@ -1,14 +1,15 @@
 //! Manifests: look, and read.
 
-use berth_egress::EgressError;
-use berth_oci::media_type::essence;
-use berth_oci::{Algorithm, Digest, Reference};
+use berth_egress::{EgressError, Link};
+use berth_oci::media_type::{OCI_INDEX, essence};
+use berth_oci::{Algorithm, Descriptor, Digest, Manifest, Reference};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, LINK};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::client::{Question, length};
 use crate::health::Asked;
+use crate::scope::Scope;
 use crate::{Client, ClientError, Patience};
 
 /// Everything that people keep in registries; what a registry has nothing of, it may answer with its own choice.
@@ -17,6 +18,8 @@ const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, application/vnd
     application/vnd.oci.artifact.manifest.v1+json, */*;q=0.1";
 /// The largest manifest, in bytes: what the specification asks registries to take at least.
 const LONGEST: usize = 4 << 20;
+/// Pages of one list that are read.
+const PAGES: usize = 100;
 
 /// What a registry says of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +55,8 @@ impl Client {
         patience: Patience,
     ) -> Result<ManifestHead, ClientError> {
         let path = format!("{repository}/manifests/{at}");
-        let response = self.ask(&question(Method::HEAD, repository, &path, ACCEPTED), patience).await?;
+        let question = self.about(Method::HEAD, repository, &path, ACCEPTED)?;
+        let response = self.ask(&question, patience).await?;
         Ok(head(response.headers()))
     }
 
@@ -67,7 +71,7 @@ impl Client {
         patience: Patience,
     ) -> Result<FetchedManifest, ClientError> {
         let path = format!("{repository}/manifests/{at}");
-        let question = question(Method::GET, repository, &path, ACCEPTED);
+        let question = self.about(Method::GET, repository, &path, ACCEPTED)?;
         let response = match self.ask_whole(&question, patience, LONGEST).await {
             Err(ClientError::Egress(EgressError::TooLong { .. })) => {
                 return Err(ClientError::Useless { what: "the manifest is larger than 4 MiB" });
@@ -96,14 +100,54 @@ impl Client {
     /// [`ClientError::NotFound`] if the registry keeps no such lists.
     pub async fn referrers(&self, repository: &str, subject: &Digest) -> Result<Bytes, ClientError> {
         let path = format!("{repository}/referrers/{subject}");
-        let question = question(Method::GET, repository, &path, "application/vnd.oci.image.index.v1+json");
+        let question = self.about(Method::GET, repository, &path, OCI_INDEX)?;
         Ok(self.ask_whole(&question, Patience::Short, LONGEST).await?.into_body())
+    }
+
+    /// Everything that refers to a manifest, page by page.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] if the registry keeps no such lists.
+    pub async fn all_referrers(
+        &self,
+        repository: &str,
+        subject: &Digest,
+    ) -> Result<Vec<Descriptor>, ClientError> {
+        let path = format!("{repository}/referrers/{subject}");
+        let mut question = self.about(Method::GET, repository, &path, OCI_INDEX)?;
+        let mut all = Vec::new();
+        for _ in 0..PAGES {
+            let page = self.ask_whole(&question, Patience::Long, LONGEST).await?;
+            let index = Manifest::read(OCI_INDEX, page.body())
+                .map_err(|_| ClientError::Useless { what: "its list of referrers is no index" })?;
+            all.extend(index.references.into_iter().map(|reference| reference.descriptor));
+            match next_page(page.headers(), &question.link) {
+                Some(next) => question.link = next,
+                None => return Ok(all),
+            }
+        }
+        Err(ClientError::Useless { what: "its list of referrers has no end" })
+    }
+
+    fn about<'a>(
+        &self,
+        method: Method,
+        repository: &str,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Question<'a>, ClientError> {
+        let mut question = self.question(method, path, Scope::pull(repository), Asked::Manifest)?;
+        question.headers.insert(ACCEPT, HeaderValue::from_static(accept));
+        Ok(question)
     }
 }
 
-fn question<'a>(method: Method, repository: &'a str, path: &'a str, accept: &'static str) -> Question<'a> {
-    let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
-    Question { method, path, headers, repository, asked: Asked::Manifest }
+/// The next page of a list (RFC 8288), at the same registry.
+fn next_page(headers: &HeaderMap, from: &Link) -> Option<Link> {
+    let text = headers.get(LINK)?.to_str().ok()?;
+    let (target, _) = text.trim().strip_prefix('<')?.split_once('>')?;
+    let next = from.follow(target).ok()?;
+    (next.origin() == from.origin() && next != *from).then_some(next)
 }
 
 fn head(headers: &HeaderMap) -> ManifestHead {

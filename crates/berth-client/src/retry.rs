@@ -30,11 +30,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How long to wait before try number `tried + 1`, or `None` if that is too long: what the registry says, else twice as
 /// long each time and never the same for all.
 pub(crate) fn wait(tried: u32, retry_after: Option<Duration>) -> Option<Duration> {
+    wait_at_most(LONGEST_WAIT, tried, retry_after)
+}
+
+/// The same for whoever waits longer.
+pub(crate) fn wait_at_most(longest: Duration, tried: u32, retry_after: Option<Duration>) -> Option<Duration> {
     let backoff = || {
         let base = Duration::from_millis(200) * 2_u32.saturating_pow(tried.saturating_sub(1));
         base.mul_f64(rand::rng().random_range(0.5..1.0))
     };
-    Some(retry_after.unwrap_or_else(backoff)).filter(|wait| *wait <= LONGEST_WAIT)
+    Some(retry_after.unwrap_or_else(backoff)).filter(|wait| *wait <= longest)
 }
 
 /// `Retry-After`, in seconds or as a date (RFC 9110, section 10.2.3).

@@ -1,12 +1,12 @@
 //! Lists of tags.
 
+use http::Method;
 use http::header::LINK;
-use http::{HeaderMap, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use crate::client::Question;
 use crate::health::Asked;
+use crate::scope::Scope;
 use crate::{Client, ClientError, Patience};
 
 /// Bytes of one page.
@@ -36,9 +36,7 @@ impl Client {
         if !last.is_empty() {
             path.push_str(&format!("&last={}", utf8_percent_encode(last, NON_ALPHANUMERIC)));
         }
-        let headers = HeaderMap::new();
-        let question =
-            Question { method: Method::GET, path: &path, headers, repository, asked: Asked::Manifest };
+        let question = self.question(Method::GET, &path, Scope::pull(repository), Asked::Manifest)?;
         let response = self.ask_whole(&question, Patience::Short, LONGEST).await?;
         let more = response.headers().contains_key(LINK);
         let list: List = serde_json::from_slice(response.body())

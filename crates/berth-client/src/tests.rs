@@ -13,12 +13,21 @@ use fake::{Asked, Fake, Reply};
 
 mod astray;
 mod blobs;
+mod copies;
+mod depot;
+mod distribution;
 #[path = "../../berth-egress/src/tests/fake.rs"]
 mod fake;
 mod manifests;
 mod patience;
+mod pushes;
+mod replays;
 mod secrets;
+mod security;
+mod shelf;
 mod sign_in;
+mod tokens;
+mod uploads;
 
 const MANIFEST: &str = "{\"schemaVersion\":2}";
 const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -40,7 +49,7 @@ fn client_of_alice(fake: &Fake) -> Client {
 }
 
 fn alice() -> Credentials {
-    Credentials { user: "alice".into(), password: Secret::new("secret") }
+    Credentials::password("alice", Secret::new("secret"))
 }
 
 fn latest() -> Reference {

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::proxy::{Proxies, Proxy};
 use crate::{EgressError, Reach};
 
 /// Time for one address to answer.
@@ -52,6 +53,7 @@ pub(crate) struct Connector {
     /// Hosts on a private network, if the reach is private; every other host has to be public.
     pub(crate) private: Arc<[String]>,
     pub(crate) look_up: LookUp,
+    pub(crate) proxies: Arc<Proxies>,
 }
 
 impl Connector {
@@ -59,15 +61,46 @@ impl Connector {
         let host = spelled(uri.host().unwrap_or_default());
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = self.reach(&host, port).await?;
+        let stream = match self.proxies.of(secure, &host, port) {
+            None => self.reach(&host, port).await?,
+            Some(proxy) => self.through(proxy, secure, &host, port).await?,
+        };
         if !secure {
-            return Ok(Wire::Plain(TokioIo::new(stream)));
+            let proxied = self.proxies.of(secure, &host, port).is_some();
+            return Ok(Wire::Plain(TokioIo::new(stream), proxied));
         }
         let failed = |source| EgressError::Tls { host: host.clone(), source };
         let name = ServerName::try_from(host.clone()).map_err(|error| failed(io::Error::other(error)))?;
         let shake = TlsConnector::from(self.tls.clone()).connect(name, stream);
         let stream = timeout(PER_STEP, shake).await.map_err(|_| EgressError::TooSlow(PER_STEP))?;
         Ok(Wire::Tls(Box::new(TokioIo::new(stream.map_err(|error| failed(in_words(error)))?))))
+    }
+
+    /// Connects by way of a proxy. It looks names up by itself, so that only an address can be judged here.
+    async fn through(
+        &self,
+        proxy: &Proxy,
+        secure: bool,
+        host: &str,
+        port: u16,
+    ) -> Result<TcpStream, EgressError> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            let allowed = self.reach_of(host).allows(address);
+            allowed.map_err(|what| EgressError::Address { host: host.to_owned(), what })?;
+        }
+        // Whoever named the proxy said where it is.
+        let named = Connector {
+            reach: Reach::Private,
+            private: [proxy.origin.host().to_owned()].into(),
+            ..self.clone()
+        };
+        let mut stream = named.reach(proxy.origin.host(), proxy.origin.port()).await?;
+        if secure {
+            let refused = |source| EgressError::Proxy { proxy: proxy.origin.authority(), source };
+            let tunnel = timeout(PER_STEP, proxy.tunnel(&mut stream, host, port));
+            tunnel.await.map_err(|_| EgressError::TooSlow(PER_STEP))?.map_err(refused)?;
+        }
+        Ok(stream)
     }
 
     /// Connects to the first address that answers. The name is looked up once, and if any of its addresses is forbidden
@@ -112,7 +145,10 @@ fn in_words(error: io::Error) -> io::Error {
         return error;
     };
     let words = match reason {
-        InvalidMessage(_) => "it answers without TLS",
+        InvalidMessage(_) => {
+            let told = format!("it answers without TLS ({reason})");
+            return io::Error::new(io::ErrorKind::Unsupported, told);
+        }
         InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
             "nobody who is trusted here signed its certificate"
         }
@@ -146,13 +182,14 @@ impl tower_service::Service<Uri> for Connector {
 
 /// A connection.
 pub(crate) enum Wire {
-    Plain(TokioIo<TcpStream>),
+    /// Whether a proxy is at the other end, which is told the whole address.
+    Plain(TokioIo<TcpStream>, bool),
     Tls(Box<TokioIo<TlsStream<TcpStream>>>),
 }
 
 impl Connection for Wire {
     fn connected(&self) -> Connected {
-        Connected::new()
+        Connected::new().proxy(matches!(self, Wire::Plain(_, true)))
     }
 }
 
@@ -163,7 +200,7 @@ impl rt::Read for Wire {
         into: rt::ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Wire::Plain(stream) => Pin::new(stream).poll_read(cx, into),
+            Wire::Plain(stream, _) => Pin::new(stream).poll_read(cx, into),
             Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, into),
         }
     }
@@ -172,28 +209,28 @@ impl rt::Read for Wire {
 impl rt::Write for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Wire::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Wire::Plain(stream, _) => Pin::new(stream).poll_write(cx, bytes),
             Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Wire::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Wire::Plain(stream, _) => Pin::new(stream).poll_flush(cx),
             Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Wire::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Wire::Plain(stream, _) => Pin::new(stream).poll_shutdown(cx),
             Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
-            Wire::Plain(stream) => stream.is_write_vectored(),
+            Wire::Plain(stream, _) => stream.is_write_vectored(),
             Wire::Tls(stream) => stream.is_write_vectored(),
         }
     }
@@ -204,7 +241,7 @@ impl rt::Write for Wire {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Wire::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Wire::Plain(stream, _) => Pin::new(stream).poll_write_vectored(cx, slices),
             Wire::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),
         }
     }

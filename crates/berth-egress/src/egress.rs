@@ -5,37 +5,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use http::header::{HOST, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{Connector, LookUp, look_up, spelled};
-use crate::{EgressError, Incoming, Link, Reach, RootsError, roots};
-
-/// A body on its way out.
-pub type Outgoing = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
-
-/// No body.
-pub fn empty() -> Outgoing {
-    Empty::new().map_err(|never| match never {}).boxed_unsync()
-}
-
-/// A form, with the header that says so.
-pub fn form(text: String) -> (Outgoing, HeaderMap) {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    (Full::from(text).map_err(|never| match never {}).boxed_unsync(), headers)
-}
+use crate::outgoing::{Outgoing, Pulse, watched};
+use crate::{EgressError, Incoming, Link, Proxies, Reach, RootsError, roots};
 
 /// How long is waited.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// From the request to the head of the answer.
+    /// From the request, or the last piece of it that could be sent, to the head of the answer.
     pub head: Duration,
     /// Between two pieces of a body.
     pub idle: Duration,
@@ -56,8 +39,14 @@ pub struct EgressOptions {
     pub hosts: Vec<String>,
     /// Certificates of its own authority, PEM.
     pub ca_file: Option<PathBuf>,
+    /// Certificates of more authorities, PEM.
+    pub more_ca_files: Vec<PathBuf>,
+    /// Our own certificate and its key, for servers that want to see one, PEM.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// Whether any certificate will do.
     pub unverified: bool,
+    /// Which proxies stand between.
+    pub proxies: Proxies,
     /// How long is waited.
     pub limits: Limits,
 }
@@ -67,6 +56,7 @@ pub struct EgressOptions {
 pub struct Egress {
     client: legacy::Client<Connector, Outgoing>,
     limits: Limits,
+    proxies: Arc<Proxies>,
 }
 
 impl Egress {
@@ -80,8 +70,13 @@ impl Egress {
 
     /// One that looks names up by `look_up`.
     pub(crate) fn with(options: &EgressOptions, look_up: LookUp) -> Result<Egress, RootsError> {
+        let ca_files: Vec<_> =
+            options.ca_file.iter().chain(&options.more_ca_files).map(PathBuf::as_path).collect();
+        let own = options.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+        let proxies = Arc::new(options.proxies.clone());
         let connector = Connector {
-            tls: Arc::new(roots::config(options.ca_file.as_deref(), options.unverified)?),
+            tls: Arc::new(roots::config(&ca_files, own, options.unverified)?),
+            proxies: Arc::clone(&proxies),
             reach: options.reach,
             private: options.hosts.iter().map(|host| spelled(host)).collect(),
             look_up,
@@ -93,7 +88,7 @@ impl Egress {
             .http1_max_buf_size(512 * 1024)
             .set_host(false)
             .build(connector);
-        Ok(Egress { client, limits: options.limits })
+        Ok(Egress { client, limits: options.limits, proxies })
     }
 
     /// Sends one request and waits for the head of its answer, whatever its status. Redirects are answers like others.
@@ -107,14 +102,46 @@ impl Egress {
         headers: HeaderMap,
         body: Outgoing,
     ) -> Result<Response<Incoming>, EgressError> {
+        self.send_patiently(method, link, headers, body, Duration::ZERO).await
+    }
+
+    /// The same for a request after which the server has more to do than usual, and may take so much longer.
+    ///
+    /// # Errors
+    /// [`EgressError`].
+    pub async fn send_patiently(
+        &self,
+        method: Method,
+        link: &Link,
+        headers: HeaderMap,
+        body: Outgoing,
+        longer: Duration,
+    ) -> Result<Response<Incoming>, EgressError> {
+        let pulse = Pulse::new();
+        let body = watched(body, pulse.clone());
         let mut request = Request::builder().method(method).uri(link.uri()?).body(body)?;
         *request.headers_mut() = headers;
         let host = HeaderValue::try_from(link.origin().authority()).map_err(http::Error::from)?;
         request.headers_mut().insert(HOST, host);
         request.headers_mut().entry(USER_AGENT).or_insert(HeaderValue::from_static("berth"));
-        let limit = self.limits.head;
-        let sent = timeout(limit, self.client.request(request)).await;
-        let response = sent.map_err(|_| EgressError::TooSlow(limit))?.map_err(cause)?;
+        let origin = link.origin();
+        if let Some(proxy) = self.proxies.of(false, origin.host(), origin.port())
+            && !origin.is_secure()
+            && let Some(authorization) = &proxy.authorization
+        {
+            // Without TLS there is no tunnel, and the proxy reads each request.
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+        }
+        let limit = self.limits.head + longer;
+        let mut sent = std::pin::pin!(self.client.request(request));
+        let response = loop {
+            // Only what stands still is too slow: a large body takes its time.
+            match timeout_at(pulse.last() + limit, &mut sent).await {
+                Ok(answer) => break answer.map_err(cause)?,
+                Err(_) if pulse.last() + limit > Instant::now() => (),
+                Err(_) => return Err(EgressError::TooSlow(limit)),
+            }
+        };
         let idle = self.limits.idle;
         Ok(response.map(|body| Incoming::new(body, idle)))
     }

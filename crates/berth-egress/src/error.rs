@@ -43,6 +43,14 @@ pub enum EgressError {
         /// Why.
         source: io::Error,
     },
+    /// The proxy on the way does not connect.
+    #[error("the proxy {proxy} gives no connection: {source}; see HTTPS_PROXY and NO_PROXY")]
+    Proxy {
+        /// The proxy.
+        proxy: String,
+        /// Why.
+        source: io::Error,
+    },
     /// It speaks something else, or stopped in the middle.
     #[error("the connection broke")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -72,13 +80,20 @@ impl EgressError {
             | EgressError::Broken(_)
             | EgressError::TooSlow(_) => true,
             // What TLS refuses, it refuses again. Anything else is a connection that ended.
-            EgressError::Tls { source, .. } => source.kind() != io::ErrorKind::InvalidData,
+            EgressError::Tls { source, .. } => {
+                !matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Unsupported)
+            }
             _ => false,
         }
     }
 
+    /// Whether the server was asked for TLS and answered without.
+    pub fn is_without_tls(&self) -> bool {
+        matches!(self, EgressError::Tls { source, .. } if source.kind() == io::ErrorKind::Unsupported)
+    }
+
     /// The same once more, for who only has it lent: what has a source keeps its text.
-    pub(crate) fn again(&self) -> EgressError {
+    pub fn again(&self) -> EgressError {
         let copy = |source: &io::Error| io::Error::new(source.kind(), source.to_string());
         match self {
             EgressError::Name { host, source } => {
@@ -90,6 +105,9 @@ impl EgressError {
             }
             EgressError::Tls { host, source } => {
                 EgressError::Tls { host: host.clone(), source: copy(source) }
+            }
+            EgressError::Proxy { proxy, source } => {
+                EgressError::Proxy { proxy: proxy.clone(), source: copy(source) }
             }
             EgressError::TooSlow(limit) => EgressError::TooSlow(*limit),
             EgressError::TooLong { limit } => EgressError::TooLong { limit: *limit },

@@ -11,6 +11,8 @@ mod connect;
 mod egress;
 mod error;
 mod origin;
+mod outgoing;
+mod proxy;
 mod roots;
 
 #[cfg(test)]
@@ -18,7 +20,9 @@ mod tests;
 
 pub use address::{Forbidden, Reach};
 pub use body::{Incoming, whole};
-pub use egress::{Egress, EgressOptions, Limits, Outgoing, empty, form};
+pub use egress::{Egress, EgressOptions, Limits};
 pub use error::EgressError;
 pub use origin::{Link, Origin, OriginError};
+pub use outgoing::{Outgoing, bytes, empty, form, stream};
+pub use proxy::{Proxies, ProxyError};
 pub use roots::RootsError;

@@ -12,7 +12,9 @@ use crate::{Egress, EgressError, EgressOptions, Incoming, Reach, empty};
 mod bodies;
 pub(crate) mod fake;
 mod forbidden;
+mod proxies;
 mod tls;
+mod uploads;
 
 /// Options that let these hosts be on this machine.
 fn private(hosts: &[&str]) -> EgressOptions {

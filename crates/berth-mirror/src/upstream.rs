@@ -204,7 +204,7 @@ fn source(plan: &Plan, base: Base, is_first: bool) -> Result<Source, berth_clien
         options.auth_hosts.clone_from(&plan.settings.auth_hosts);
         let user = plan.settings.user.clone();
         let pair = user.zip(plan.password.clone());
-        options.credentials = pair.map(|(user, password)| Credentials { user, password });
+        options.credentials = pair.map(|(user, password)| Credentials::password(user, password));
     }
     Ok(Source { client: Client::new(options)?, prefix: base.prefix })
 }

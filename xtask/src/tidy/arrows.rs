@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::folders;
 
 /// The level of each crate. A crate may use crates of lower levels only; `xtask` stands outside, and nobody uses it.
-const LEVELS: [(&str, u8); 17] = [
+const LEVELS: [(&str, u8); 18] = [
     ("berth-oci", 0),
     ("berth-db", 0),
     ("berth-egress", 0),
@@ -20,6 +20,7 @@ const LEVELS: [(&str, u8); 17] = [
     ("berth-bench", 1),
     ("berth-oidc", 1),
     ("berth-client", 1),
+    ("berth-engine-config", 1),
     ("berth-meta", 2),
     ("berth-auth", 2),
     ("berth-images", 2),

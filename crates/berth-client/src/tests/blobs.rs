@@ -78,7 +78,7 @@ async fn download(client: &Client, blob: &[u8]) -> Result<Vec<u8>, ClientError> 
     Ok(all)
 }
 
-fn in_a_runtime<T>(test: impl Future<Output = T>) -> T {
+pub(super) fn in_a_runtime<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)

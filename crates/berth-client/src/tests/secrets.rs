@@ -13,6 +13,7 @@ use tracing::{Dispatch, Event, Metadata, Subscriber};
 use super::fake::{Asked, Fake, Reply};
 use super::{ALICE, alice, authorization, challenge, digest, latest, manifest, options};
 use crate::auth::Authenticator;
+use crate::scope::Scope;
 use crate::{Client, ClientOptions, Link, Origin, Patience, Reach};
 
 /// Keeps everything that anybody logs, whatever its level.
@@ -85,7 +86,7 @@ async fn signed_in(fake: &Fake) -> String {
     let mut headers = HeaderMap::new();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"/token\",service=\"s\""));
     let egress = Egress::new(&egress).unwrap();
-    let header = auth.challenged(&egress, "repository:a/b:pull", &link, &headers, None).await.unwrap();
+    let header = auth.challenged(&egress, &Scope::pull("a/b"), &link, &headers, None).await.unwrap();
     format!("{auth:?} {header:?}")
 }
 
@@ -97,7 +98,7 @@ async fn neither_password_nor_token_is_logged_or_shown() {
     let _guard = tracing::subscriber::set_default(log.clone());
     let fake = registry().await;
     let options = ClientOptions { credentials: Some(alice()), ..options(&fake) };
-    let shown = format!("{options:?} {options:#?} {:?}", options.credentials.as_ref().unwrap().password);
+    let shown = format!("{options:?} {options:#?} {:?}", options.credentials.as_ref().unwrap());
     let client = Client::new(options).unwrap();
     client.head_manifest("a/b", &latest(), Patience::Long).await.unwrap();
     let mut blob = client.get_blob("a/b", &digest("0123456789")).await.unwrap();

@@ -11,13 +11,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// A request without a body: the head of it.
+/// A request, with as much of its body as was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) target: String,
     /// Names in lower case.
     pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Asked {
@@ -27,7 +28,12 @@ impl Asked {
         let (method, target) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
         let fields = lines.filter_map(|line| line.split_once(": "));
         let headers = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-        Asked { method, target, headers }
+        Asked { method, target, headers, body: Vec::new() }
+    }
+
+    /// Bytes of the body that the head announces.
+    pub(crate) fn length(&self) -> usize {
+        self.headers.get("content-length").map_or(0, |length| length.parse().unwrap())
     }
 }
 
@@ -86,6 +92,7 @@ impl Reply {
 }
 
 type Answer = dyn Fn(&Asked) -> Reply + Send + Sync;
+type Appetite = dyn Fn(&Asked) -> usize + Send + Sync;
 
 /// The server. It ends with the runtime of its test.
 #[derive(Clone)]
@@ -94,11 +101,21 @@ pub(crate) struct Fake {
     seen: Arc<Mutex<Vec<Asked>>>,
     connections: Arc<AtomicUsize>,
     answer: Arc<Answer>,
+    appetite: Arc<Appetite>,
 }
 
 impl Fake {
     pub(crate) async fn start(answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Fake {
         Fake::at("127.0.0.1:0", None, answer).await
+    }
+
+    /// One that reads only so much of each body, given its head. If that is less than everything, the connection ends
+    /// behind the answer.
+    pub(crate) async fn picky(
+        appetite: impl Fn(&Asked) -> usize + Send + Sync + 'static,
+        answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Fake {
+        Fake::serving("127.0.0.1:0", None, Arc::new(appetite), Arc::new(answer)).await
     }
 
     /// One that answers 200 to everything, and should be asked nothing.
@@ -111,12 +128,22 @@ impl Fake {
         tls: Option<ServerConfig>,
         answer: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     ) -> Fake {
+        Fake::serving(address, tls, Arc::new(|_| usize::MAX), Arc::new(answer)).await
+    }
+
+    async fn serving(
+        address: &str,
+        tls: Option<ServerConfig>,
+        appetite: Arc<Appetite>,
+        answer: Arc<Answer>,
+    ) -> Fake {
         let listener = TcpListener::bind(address).await.unwrap();
         let fake = Fake {
             address: listener.local_addr().unwrap(),
             seen: Arc::default(),
             connections: Arc::default(),
-            answer: Arc::new(answer),
+            answer,
+            appetite,
         };
         let (served, tls) = (fake.clone(), tls.map(|config| TlsAcceptor::from(Arc::new(config))));
         tokio::spawn(async move {
@@ -168,14 +195,23 @@ impl Fake {
                 continue;
             };
             let head = String::from_utf8(buffer.drain(..end + 4).collect()).unwrap();
-            let asked = Asked::read(&head);
+            let mut asked = Asked::read(&head);
+            let wanted = asked.length().min((self.appetite)(&asked));
+            while buffer.len() < wanted {
+                if !matches!(stream.read_buf(&mut buffer).await, Ok(read) if read > 0) {
+                    return;
+                }
+            }
+            asked.body = buffer.drain(..wanted).collect();
+            let is_whole = wanted == asked.length();
             let reply = (self.answer)(&asked);
             self.seen.lock().unwrap().push(asked);
             if stream.write_all(&reply.bytes).await.is_err() || stream.flush().await.is_err() {
                 return;
             }
             match reply.then {
-                Then::Keep => (),
+                Then::Keep if is_whole => (),
+                Then::Keep => return linger(stream).await,
                 Then::Cut => return,
                 Then::Hang => std::future::pending().await,
                 Then::Again(piece, pause) => loop {
@@ -187,4 +223,11 @@ impl Fake {
             }
         }
     }
+}
+
+/// Ends a connection as servers do that want their answer to be read: what still comes is thrown away for a while.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let _ = stream.shutdown().await;
+    let mut rest = vec![0; 64 * 1024];
+    while matches!(stream.read(&mut rest).await, Ok(read) if read > 0) {}
 }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tempfile::TempDir;
 
 use super::fake::{Fake, Reply};
@@ -15,13 +17,13 @@ use super::{get, private};
 use crate::{Egress, EgressError, EgressOptions, RootsError};
 
 /// An authority, and its certificate in a file.
-struct Authority {
+pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     folder: TempDir,
 }
 
 impl Authority {
-    fn new() -> Authority {
+    pub(super) fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -31,12 +33,12 @@ impl Authority {
         Authority { issuer: Issuer::new(params, key), folder }
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
     /// A server with a certificate for `name`.
-    async fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Fake {
+    pub(super) async fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Fake {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -95,6 +97,7 @@ async fn a_certificate_that_is_not_believed_says_why() {
         let told = error.to_string();
         assert!(told.contains("localhost") && told.contains(why), "{told}");
         assert!(matches!(error, EgressError::Tls { .. }) && !error.is_passing(), "{error:?}");
+        assert_eq!(error.is_without_tls(), why.contains("without TLS"));
         assert_eq!(server.lines(), [""; 0]);
     }
 }
@@ -159,4 +162,41 @@ async fn a_file_without_certificates_is_told_at_once() {
         assert!(matches!(error, RootsError::Damaged { .. }), "{text}: {error:?}");
         assert!(error.to_string().contains("ca.pem"));
     }
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_gets_ours() {
+    let authority = Authority::new();
+    let (folder, key) = (&authority.folder, KeyPair::generate().unwrap());
+    let own = CertificateParams::new(Vec::new()).unwrap().signed_by(&key, &authority.issuer).unwrap();
+    let files = (folder.path().join("client.cert"), folder.path().join("client.key"));
+    std::fs::write(&files.0, own.pem()).unwrap();
+    std::fs::write(&files.1, key.serialize_pem()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority.file()).unwrap()).unwrap();
+    let provider = Arc::new(default_provider());
+    let judge = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone()).build().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(judge)
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    let server = Fake::at("127.0.0.1:0", Some(config), |_| Reply::new(200, &[], "good")).await;
+    let stranger = EgressOptions { more_ca_files: vec![authority.file()], ..here() };
+    assert!(ask("localhost", &server, &stranger).await.is_err());
+    let known = EgressOptions { identity: Some(files.clone()), ..stranger.clone() };
+    ask("localhost", &server, &known).await.unwrap();
+    // A key of another certificate, and no key at all.
+    let other = folder.path().join("other.key");
+    std::fs::write(&other, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let with = |key| EgressOptions { identity: Some((files.0.clone(), key)), ..stranger.clone() };
+    assert!(matches!(Egress::new(&with(other)), Err(RootsError::Pair { .. })));
+    assert!(matches!(Egress::new(&with(files.0.clone())), Err(RootsError::Identity { .. })));
 }
