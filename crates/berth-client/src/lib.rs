@@ -20,6 +20,7 @@ mod credentials;
 mod error;
 mod fault;
 mod health;
+mod known;
 mod manifest;
 mod place;
 mod push;
@@ -56,6 +57,7 @@ pub use copy::{
 pub use credentials::Credentials;
 pub use error::ClientError;
 pub use health::Health;
+pub use known::{KNOWN, Known, known};
 pub use manifest::{FetchedManifest, ManifestHead};
 pub use push::PushedManifest;
 pub use rate::RateLimit;

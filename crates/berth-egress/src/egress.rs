@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connect::{Connector, LookUp, look_up, spelled};
 use crate::outgoing::{Outgoing, Pulse, watched};
+use crate::requests::Told;
 use crate::{EgressError, Incoming, Link, Proxies, Reach, RootsError, roots};
 
 /// How long is waited.
@@ -117,6 +118,7 @@ impl Egress {
         body: Outgoing,
         longer: Duration,
     ) -> Result<Response<Incoming>, EgressError> {
+        let told = Told::new(&method, link);
         let pulse = Pulse::new();
         let body = watched(body, pulse.clone());
         let mut request = Request::builder().method(method).uri(link.uri()?).body(body)?;
@@ -137,11 +139,13 @@ impl Egress {
         let response = loop {
             // Only what stands still is too slow: a large body takes its time.
             match timeout_at(pulse.last() + limit, &mut sent).await {
-                Ok(answer) => break answer.map_err(cause)?,
+                Ok(answer) => break answer.map_err(cause),
                 Err(_) if pulse.last() + limit > Instant::now() => (),
-                Err(_) => return Err(EgressError::TooSlow(limit)),
+                Err(_) => break Err(EgressError::TooSlow(limit)),
             }
         };
+        told.answered(&response);
+        let response = response?;
         let idle = self.limits.idle;
         Ok(response.map(|body| Incoming::new(body, idle)))
     }

@@ -13,6 +13,7 @@ mod error;
 mod origin;
 mod outgoing;
 mod proxy;
+mod requests;
 mod roots;
 
 #[cfg(test)]

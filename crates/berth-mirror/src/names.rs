@@ -17,8 +17,8 @@
 
 use berth_oci::RepositoryName;
 
-use crate::known::HUB;
 use crate::{Mirror, MirrorError};
+use berth_oci::DOCKER_HUB as HUB;
 
 /// Where somebody came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -8,7 +8,7 @@ use berth_oci::{Pattern, RepositoryName};
 use berth_registry::Visibility;
 use serde::{Deserialize, Serialize};
 
-use crate::known::known;
+use berth_client::known;
 
 /// Fallbacks of one upstream.
 const FALLBACKS: usize = 8;

@@ -11,11 +11,12 @@ use berth_registry::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::error::chain;
-use crate::known::{HUB, known};
 use crate::settings::Base;
 use crate::status::Trouble;
 use crate::traffic::Counters;
 use crate::{MirrorError, Settings, lock};
+use berth_client::known;
+use berth_oci::DOCKER_HUB as HUB;
 
 /// Downloads from one upstream at a time. More wait: a server is not to be stormed in somebody's name.
 const DOWNLOADS: usize = 24;

@@ -32,7 +32,7 @@ pub use digest::{Algorithm, Digest, DigestError};
 pub use error_code::ErrorCode;
 pub use hasher::Hasher;
 pub use image_config::{BuildStep, ImageConfig};
-pub use image_reference::{ImageReference, ImageReferenceError};
+pub use image_reference::{DOCKER_HUB, ImageReference, ImageReferenceError};
 pub use index_builder::IndexBuilder;
 pub use manifest::{Manifest, ManifestError, ManifestKind, ManifestReference, Role};
 pub use name::{NameError, RepositoryName};

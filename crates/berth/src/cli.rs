@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use berth_cli::{Environment, ImageCommand};
 use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Arg, ArgMatches, Args, Command as Clap, FromArgMatches, Parser, Subcommand};
@@ -24,7 +25,7 @@ use crate::commands::user::UserCommand;
 use crate::commands::why::WhyArgs;
 use crate::commands::why_life::WhyImageArgs;
 use crate::config::{SETTINGS, Setting, Sources};
-use crate::failure::Failure;
+use berth_cli::failure::Failure;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -164,6 +165,8 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Put load on any registry and measure it
     Bench(Box<berth_bench::BenchArgs>),
+    #[command(flatten)]
+    Image(ImageCommand),
     /// Print completions for your shell
     Completions(commands::completions::CompletionsArgs),
 }
@@ -338,6 +341,7 @@ impl Command {
             Command::Prefetch(args) => commands::prefetch::run(&args),
             Command::Audit(args) => commands::audit::run(&args),
             Command::Bench(args) => commands::bench::run(*args),
+            Command::Image(command) => command.run(&Environment::of_process()),
             Command::Completions(args) => commands::completions::run(&args),
         }
     }

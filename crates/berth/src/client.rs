@@ -15,8 +15,8 @@ use tokio::runtime::{Builder, Runtime};
 use crate::cli::FolderArgs;
 use crate::commands::config;
 use crate::data_folder::{DataFolder, DataFolderError};
-use crate::failure::Failure;
 use crate::wiring::Joined;
+use berth_cli::failure::Failure;
 
 /// Everything but the unreserved characters of RFC 3986, and the slash of repository names.
 const RESERVED: &AsciiSet =

@@ -12,8 +12,8 @@ use http::request::Parts;
 use serde_json::{Map, Value};
 
 use crate::config::{Config, Effective, OpenId};
-use crate::failure::Failure;
 use crate::wiring::Joined;
+use berth_cli::failure::Failure;
 
 /// The page as the server knows it.
 struct Page {

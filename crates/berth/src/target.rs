@@ -1,6 +1,6 @@
 //! Images as commands name them: `acme/app`, `acme/app:1.9`, `acme/app@sha256:…`, `acme/app:latest@2026-08-01`.
 
-use crate::failure::Failure;
+use berth_cli::failure::Failure;
 
 /// A repository of this server, and perhaps one of its images.
 #[derive(Debug, Clone, PartialEq, Eq)]

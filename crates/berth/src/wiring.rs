@@ -12,7 +12,7 @@ use berth_registry::{Authorizer, Policy, Registry, WithoutAccounts};
 
 use crate::config::{Config, Sparse};
 use crate::data_folder::DataFolder;
-use crate::failure::Failure;
+use berth_cli::failure::Failure;
 
 /// The embedded database in the data folder.
 const DATABASE: &str = "berth.db";

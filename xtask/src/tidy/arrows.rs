@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::folders;
 
 /// The level of each crate. A crate may use crates of lower levels only; `xtask` stands outside, and nobody uses it.
-const LEVELS: [(&str, u8); 18] = [
+const LEVELS: [(&str, u8); 19] = [
     ("berth-oci", 0),
     ("berth-db", 0),
     ("berth-egress", 0),
@@ -25,6 +25,7 @@ const LEVELS: [(&str, u8); 18] = [
     ("berth-auth", 2),
     ("berth-images", 2),
     ("berth-registry", 3),
+    ("berth-cli", 3),
     ("berth-mirror", 4),
     ("berth-http", 5),
     ("berth-web", 5),

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::cli::{FolderArgs, Shown};
 use crate::client::{Client, query};
-use crate::failure::Failure;
-use crate::output::{field, json as print, rows, table};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, rows, table};
 
 /// `berth audit`
 #[derive(Args)]

@@ -2,7 +2,7 @@
 
 use berth_bench::BenchArgs;
 
-use crate::failure::Failure;
+use berth_cli::failure::Failure;
 
 /// Runs the scenarios and prints their table.
 pub(crate) fn run(args: BenchArgs) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use crate::cli::Cli;
-use crate::failure::Failure;
+use berth_cli::failure::Failure;
 
 /// `berth completions`
 #[derive(Args)]

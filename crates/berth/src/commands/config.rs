@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 
 use crate::cli::{CheckArgs, ConfigArgs};
 use crate::config::{self, Effective, Mistakes, Sources};
-use crate::failure::Failure;
+use berth_cli::failure::Failure;
 
 /// Reads the configuration, or tells every mistake in it.
 pub(crate) fn read(sources: &Sources) -> Result<Effective, Failure> {

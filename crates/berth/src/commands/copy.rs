@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::cli::{FolderArgs, Shown};
 use crate::client::Client;
 use crate::commands::removal::dry;
-use crate::failure::Failure;
-use crate::output::{field, json as print, line};
 use crate::target::Target;
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line};
 
 /// `berth copy` and `berth promote`
 #[derive(Args)]

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::cli::{FolderArgs, Shown};
 use crate::client::Client;
 use crate::commands::config;
-use crate::failure::Failure;
-use crate::output::{json as print, line, size};
+use berth_cli::failure::Failure;
+use berth_cli::output::{json as print, line, size};
 
 mod documents;
 

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::failure::Failure;
-use crate::output::{line, size};
+use berth_cli::failure::Failure;
+use berth_cli::output::{line, size};
 
 /// The query that asks for a preview.
 pub(crate) fn dry(dry_run: bool) -> &'static str {

@@ -9,8 +9,8 @@ use crate::cli::{FolderArgs, Shown, seconds};
 use crate::client::{Client, encoded};
 use crate::commands::removal;
 use crate::commands::tag::inside;
-use crate::failure::Failure;
-use crate::output::{field, json as print, line};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line};
 
 /// What can be done with a repository.
 #[derive(Subcommand)]

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::cli::{FolderArgs, ListArgs};
 use crate::client::Client;
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, rows, table};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, rows, table};
 
 /// Which rules a list shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

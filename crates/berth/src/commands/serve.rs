@@ -18,12 +18,12 @@ use crate::commands::config;
 use crate::config::{Config, Effective, ListenAddress};
 use crate::data_folder::{DataFolder, DataFolderError};
 use crate::exposure;
-use crate::failure::Failure;
 use crate::logging;
 use crate::notify::{READY, STOPPING, notify};
 use crate::page;
 use crate::signals::Stop;
 use crate::wiring::Joined;
+use berth_cli::failure::Failure;
 
 /// Threads for work that blocks: file reads and writes, fsync. They mostly wait for the disk.
 const BLOCKING_THREADS: usize = 128;

@@ -7,9 +7,9 @@ use crate::cli::{FolderArgs, ListArgs, Shown};
 use crate::client::{Client, encoded, query};
 use crate::commands::removal;
 use crate::commands::rules::{self, RuleList};
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, rows, short, table, time};
 use crate::target::{At, Target};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, rows, short, table, time};
 
 /// What can be done with tags.
 #[derive(Subcommand)]

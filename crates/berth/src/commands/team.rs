@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::cli::{FolderArgs, ListArgs};
 use crate::client::{Client, encoded, query};
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, rows, table};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, rows, table};
 
 /// What can be done with teams.
 #[derive(Subcommand)]

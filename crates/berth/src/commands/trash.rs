@@ -7,9 +7,9 @@ use crate::cli::{FolderArgs, Shown};
 use crate::client::Client;
 use crate::commands::removal;
 use crate::commands::tag::inside;
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, rows, size, table, time};
 use crate::target::Target;
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, rows, size, table, time};
 
 /// What can be done with what was deleted.
 #[derive(Subcommand)]

@@ -7,9 +7,9 @@ use crate::cli::{FolderArgs, ListArgs, Shown, seconds};
 use crate::client::{Client, encoded};
 use crate::commands::tag::inside;
 use crate::config::Value as _;
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, rows, short, size, table, time};
 use crate::target::Target;
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, rows, short, size, table, time};
 
 /// `berth usage`
 #[derive(Args)]

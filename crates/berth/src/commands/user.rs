@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::cli::{FolderArgs, ListArgs, Shown};
 use crate::client::{Client, encoded, query};
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, rows, table, time};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, rows, table, time};
 
 /// What can be done with users.
 #[derive(Subcommand)]

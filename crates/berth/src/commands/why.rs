@@ -4,8 +4,8 @@ use clap::Args;
 
 use crate::cli::{FolderArgs, Shown};
 use crate::client::{Client, query};
-use crate::failure::Failure;
-use crate::output::{field, json as print, line};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line};
 
 /// `berth why`
 #[derive(Args)]

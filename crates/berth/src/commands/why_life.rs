@@ -5,9 +5,9 @@ use clap::Args;
 use crate::cli::{FolderArgs, Shown};
 use crate::client::{Client, encoded};
 use crate::commands::tag::inside;
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, time};
 use crate::target::Target;
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, time};
 
 /// `berth why-kept` and `berth why-deleted`
 #[derive(Args)]

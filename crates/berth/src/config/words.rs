@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use berth_mirror::KNOWN;
+use berth_client::KNOWN;
 
 use super::value::{Hint, Shape, Value, quoted};
 

@@ -12,8 +12,8 @@ use crate::cli::FolderArgs;
 use crate::client::Client;
 use crate::commands::config;
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::output::line;
+use berth_cli::failure::Failure;
+use berth_cli::output::line;
 
 mod place;
 #[cfg(test)]
@@ -64,7 +64,7 @@ struct Upstream {
 impl Upstream {
     fn read(mirror: &Value) -> Option<Upstream> {
         let (name, url) = (mirror["name"].as_str()?, mirror["url"].as_str()?);
-        let is_known = berth_mirror::KNOWN.iter().any(|known| known.name == name);
+        let is_known = berth_client::KNOWN.iter().any(|known| known.name == name);
         let (_, place) = url.split_once("://")?;
         let place = if is_known { name } else { place.trim_end_matches('/') };
         Some(Upstream {

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::cli::seconds;
 use crate::commands::rules::span as spelled;
 use crate::config::{Size, Value as _};
-use crate::failure::Failure;
-use crate::output::size;
+use berth_cli::failure::Failure;
+use berth_cli::output::size;
 
 /// What can be set of an upstream. What is not given stays, or is as it is for a new one.
 #[derive(Args)]

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::path;
 use crate::cli::{FolderArgs, ListArgs};
 use crate::client::{Client, encoded};
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, rows, table, time};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, rows, table, time};
 
 #[derive(Args)]
 pub(crate) struct PinArgs {

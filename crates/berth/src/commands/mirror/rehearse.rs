@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::path;
 use crate::cli::{FolderArgs, Shown, seconds};
 use crate::client::{Client, query};
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, table, time};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, table, time};
 
 #[derive(Args)]
 pub(crate) struct RehearseArgs {

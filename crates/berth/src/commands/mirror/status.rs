@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::options::{bytes, span};
 use crate::cli::Shown;
 use crate::client::Client;
-use crate::failure::Failure;
-use crate::output::{field, json as print, line, size, table, time};
+use berth_cli::failure::Failure;
+use berth_cli::output::{field, json as print, line, size, table, time};
 
 /// Shows how upstreams are, or one of them.
 pub(super) fn run(client: &Client, name: Option<&str>, shown: &Shown) -> Result<(), Failure> {

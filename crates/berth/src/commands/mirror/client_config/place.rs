@@ -1,7 +1,7 @@
 //! By which addresses clients reach this server.
 
 use crate::config::{Config, ListenAddress};
-use crate::failure::Failure;
+use berth_cli::failure::Failure;
 
 /// An address of this server.
 #[derive(Debug, Clone, PartialEq, Eq)]

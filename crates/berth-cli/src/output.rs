@@ -7,18 +7,18 @@ use serde_json::Value;
 use crate::failure::Failure;
 
 /// Prints a document as JSON.
-pub(crate) fn json(document: &Value) -> Result<(), Failure> {
+pub fn json(document: &Value) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(document).map_err(Failure::other)?;
     line(&text)
 }
 
 /// Prints a line.
-pub(crate) fn line(text: &str) -> Result<(), Failure> {
+pub fn line(text: &str) -> Result<(), Failure> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
 /// Prints rows under headings, each column as wide as its widest entry.
-pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
+pub fn table(headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let heading: Vec<String> = headings.iter().map(|text| (*text).to_owned()).collect();
     let wide = |column: usize| {
@@ -34,12 +34,12 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failu
 }
 
 /// The rows of a list in a document.
-pub(crate) fn rows(list: &Value, row: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {
+pub fn rows(list: &Value, row: impl Fn(&Value) -> Vec<String>) -> Vec<Vec<String>> {
     list.as_array().map_or_else(Vec::new, |entries| entries.iter().map(row).collect())
 }
 
 /// A field as text; what is absent or null is a dash.
-pub(crate) fn field(document: &Value, name: &str) -> String {
+pub fn field(document: &Value, name: &str) -> String {
     match &document[name] {
         Value::Null => "-".to_owned(),
         Value::String(text) if text.is_empty() => "-".to_owned(),
@@ -59,14 +59,14 @@ pub(crate) fn field(document: &Value, name: &str) -> String {
 }
 
 /// A time without its `T`, `Z` and seconds.
-pub(crate) fn time(document: &Value, name: &str) -> String {
+pub fn time(document: &Value, name: &str) -> String {
     document[name]
         .as_str()
         .map_or_else(|| "-".to_owned(), |text| text.replace('T', " ").chars().take(16).collect())
 }
 
 /// Bytes for people.
-pub(crate) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let unit = (0..UNITS.len() - 1).take_while(|unit| bytes >> (10 * (unit + 1)) > 0).count();
     if unit == 0 {
@@ -77,7 +77,7 @@ pub(crate) fn size(bytes: u64) -> String {
 }
 
 /// A digest with as many digits as docker shows.
-pub(crate) fn short(document: &Value, name: &str) -> String {
+pub fn short(document: &Value, name: &str) -> String {
     field(document, name).chars().take("sha256:".len() + 12).collect()
 }
 

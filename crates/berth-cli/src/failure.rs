@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 /// What sort of failure it is; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// The command line or the configuration is wrong: trying again does not help. Exit code 2, as for unknown flags.
     Usage,
     /// Anything else. Exit code 1.
@@ -16,7 +16,7 @@ pub(crate) enum Kind {
 
 /// A failed command.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     kind: Kind,
     source: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
@@ -24,23 +24,23 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A mistake of the user, in the command line or the configuration.
-    pub(crate) fn usage(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+    pub fn usage(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
         Failure { kind: Kind::Usage, source: source.into(), hints: Vec::new() }
     }
 
     /// Any other failure.
-    pub(crate) fn other(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
+    pub fn other(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
         Failure { kind: Kind::Other, source: source.into(), hints: Vec::new() }
     }
 
     /// Adds what the user can do about it.
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
+    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());
         self
     }
 
     /// Writes it to standard error and gives the exit code. A reader that went away (`berth … | head`) is no failure.
-    pub(crate) fn tell(&self) -> ExitCode {
+    pub fn tell(&self) -> ExitCode {
         if self.is_broken_pipe() {
             return ExitCode::SUCCESS;
         }

@@ -34,10 +34,7 @@ pub const KNOWN: &[Known] = &[
     Known { name: "public.ecr.aws", url: "https://public.ecr.aws", auth_hosts: &[], aliases: &[] },
 ];
 
-/// Docker Hub: the registry of names without one, whose images of one part are below `library/`.
-pub(crate) const HUB: &str = "docker.io";
-
 /// The known registry of that name.
-pub(crate) fn known(name: &str) -> Option<&'static Known> {
+pub fn known(name: &str) -> Option<&'static Known> {
     KNOWN.iter().find(|known| known.name == name)
 }

@@ -1,0 +1,157 @@
+//! Registries as this machine knows them: sign-ins, certificates, mirrors, and who is spoken to without TLS.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use berth_client::{Client, ClientOptions, Credentials, FindError, Proxies, Reach, Secret, Security, known};
+use berth_engine_config::{Certificates, Daemon, DockerConfig, Folders, SignIn, certificates, sign_in};
+use berth_oci::ImageReference;
+use clap::Args;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::{requests, trouble};
+
+/// How registries are spoken to.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RegistryArgs {
+    /// Take any certificate, and plain HTTP, from the registries of this command
+    #[arg(long)]
+    insecure: bool,
+    /// Show the requests, without secrets
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// The registries.
+pub(crate) struct Registries {
+    folders: Folders,
+    daemon: Daemon,
+    conf: berth_engine_config::Registries,
+    proxies: Proxies,
+    headers: HeaderMap,
+    is_insecure: bool,
+    /// One client for each name that has credentials of its own.
+    clients: Mutex<HashMap<String, Client>>,
+}
+
+impl Registries {
+    /// Reads what this machine knows.
+    pub(crate) fn of(environment: &Environment, args: &RegistryArgs) -> Result<Registries, Failure> {
+        if args.verbose {
+            requests::show(environment.is_colored);
+        }
+        let folders = environment.folders.clone();
+        let headers = match folders.docker_config() {
+            Some(path) => headers(&DockerConfig::read(&path).map_err(Failure::other)?)?,
+            None => HeaderMap::new(),
+        };
+        Ok(Registries {
+            daemon: Daemon::read(&folders).map_err(Failure::other)?,
+            conf: berth_engine_config::Registries::read(&folders).map_err(Failure::other)?,
+            proxies: environment.proxies()?,
+            headers,
+            is_insecure: args.insecure,
+            clients: Mutex::default(),
+            folders,
+        })
+    }
+
+    /// The registry of an image, with the sign-in that was kept for the image, or else for the registry.
+    pub(crate) async fn client(&self, image: &ImageReference) -> Result<Client, Failure> {
+        let name = format!("{}/{}", image.registry(), image.repository());
+        self.client_for(image.registry(), &name).await
+    }
+
+    /// A registry (`host[:port]`), with the sign-in that was kept for it.
+    pub(crate) async fn registry(&self, host: &str) -> Result<Client, Failure> {
+        self.client_for(host, host).await
+    }
+
+    async fn client_for(&self, host: &str, name: &str) -> Result<Client, Failure> {
+        let known = |clients: &Mutex<HashMap<String, Client>>| {
+            clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(name).cloned()
+        };
+        if let Some(client) = known(&self.clients) {
+            return Ok(client);
+        }
+        let (folders, owned) = (self.folders.clone(), name.to_owned());
+        // A credential helper is a program that takes its time.
+        let found = tokio::task::spawn_blocking(move || sign_in::find(&folders, &owned)).await;
+        let found = found.map_err(Failure::other)?.map_err(Failure::other)?;
+        let client = self.client_as(host, found.map(|(sign_in, _)| credentials(sign_in))).await?;
+        let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(clients.entry(name.to_owned()).or_insert(client).clone())
+    }
+
+    /// A registry, asked with the rights of somebody else than whoever signed in; `None` is nobody.
+    pub(crate) async fn client_as(
+        &self,
+        host: &str,
+        credentials: Option<Credentials>,
+    ) -> Result<Client, Failure> {
+        let options = self.options(host, credentials)?;
+        if known(host).is_some() {
+            return Client::new(options).map_err(Failure::other);
+        }
+        Client::find(host, self.security(host), options).await.map_err(|error| match error {
+            FindError::Client(error) => trouble::of_registry(host, error),
+            error => Failure::other(error),
+        })
+    }
+
+    fn security(&self, host: &str) -> Security {
+        match self.is_insecure || self.daemon.is_insecure(host) || self.conf.is_insecure(host) {
+            true => Security::Insecure,
+            false => Security::Tls,
+        }
+    }
+
+    fn options(&self, host: &str, credentials: Option<Credentials>) -> Result<ClientOptions, Failure> {
+        let known = known(host);
+        let url = known.map_or_else(|| format!("https://{host}"), |known| known.url.to_owned());
+        let origin = url.parse().map_err(|error| {
+            Failure::other(error).hint(format!("{host} is no registry; one is written HOST or HOST:PORT"))
+        })?;
+        let Certificates { authorities, identity } =
+            certificates(&self.folders, host).map_err(Failure::other)?;
+        let auth_hosts = known.map(|known| known.auth_hosts).unwrap_or_default();
+        Ok(ClientOptions {
+            credentials,
+            auth_hosts: auth_hosts.iter().map(|&host| host.to_owned()).collect(),
+            // Who types the command may reach what this machine reaches.
+            reach: Reach::Private,
+            more_ca_files: authorities,
+            identity,
+            unverified: self.is_insecure,
+            proxies: self.proxies.clone(),
+            headers: self.headers.clone(),
+            ..ClientOptions::new(origin)
+        })
+    }
+}
+
+/// A sign-in as it was kept, to be shown.
+pub(crate) fn credentials(sign_in: SignIn) -> Credentials {
+    match sign_in {
+        SignIn::Password { user, password } => Credentials::Password { user, password },
+        SignIn::IdentityToken { token, .. } => Credentials::IdentityToken(token),
+    }
+}
+
+/// The headers that Docker's file wants to be sent.
+fn headers(config: &DockerConfig) -> Result<HeaderMap, Failure> {
+    let header = |(name, value): (String, Secret)| {
+        let field = (name.parse::<HeaderName>(), HeaderValue::from_str(value.reveal()));
+        let (Ok(name), Ok(mut value)) = field else {
+            return Err(Failure::other(format!(
+                "HttpHeaders in Docker's config.json has {name:?}, which cannot be sent"
+            ))
+            .hint("take it out of the file"));
+        };
+        value.set_sensitive(true);
+        Ok((name, value))
+    };
+    config.http_headers().into_iter().map(header).collect()
+}

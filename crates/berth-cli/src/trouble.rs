@@ -1,0 +1,119 @@
+//! What people are told when a registry does not do what they want: docker's words first, then what to do.
+
+use std::error::Error;
+
+use berth_client::{ClientError, EgressError};
+use berth_oci::{DOCKER_HUB, ImageReference};
+
+use crate::failure::Failure;
+
+/// What was to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// Bytes of an image come here.
+    Pulling,
+    /// An image goes to the registry.
+    Pushing,
+    /// Something is looked at, or deleted.
+    Looking,
+}
+
+/// The failure of a question about an image.
+pub(crate) fn trouble(doing: Doing, image: &ImageReference, error: ClientError) -> Failure {
+    let registry = image.registry();
+    match error {
+        ClientError::NotFound => not_found(image),
+        ClientError::Unauthorized { .. } | ClientError::Denied { .. } => refused(doing, image, error),
+        error => of_registry(registry, error),
+    }
+}
+
+fn not_found(image: &ImageReference) -> Failure {
+    let name = image.familiar();
+    let failure = Failure::other(format!("manifest for {name} not found: manifest unknown"));
+    match image.digest() {
+        Some(_) => failure,
+        None => failure.hint(format!("'berth tags {}' lists the tags that there are", repository(image))),
+    }
+}
+
+/// A registry says no. Most say the same of what they do not have and of what they do not show.
+fn refused(doing: Doing, image: &ImageReference, error: ClientError) -> Failure {
+    let denied = "denied: requested access to the resource is denied";
+    let text = match doing {
+        Doing::Pulling | Doing::Looking => format!(
+            "pull access denied for {}, repository does not exist or may require 'berth login': {denied}",
+            repository(image)
+        ),
+        Doing::Pushing => denied.to_owned(),
+    };
+    let failure = Failure::other(Refused { text, error });
+    match image.registry() {
+        DOCKER_HUB => {
+            failure.hint("'berth login' signs in at Docker Hub; a name there begins with an account's")
+        }
+        registry => {
+            failure.hint(format!("'berth login {registry}' signs in; who did needs the right to do this"))
+        }
+    }
+}
+
+/// The image's name without tag and digest, as docker shows it.
+pub(crate) fn repository(image: &ImageReference) -> String {
+    let familiar = image.familiar();
+    let end = image.tag().map(|tag| tag.as_str().len() + 1).unwrap_or_default()
+        + image.digest().map(|digest| digest.to_string().len() + 1).unwrap_or_default();
+    familiar[..familiar.len() - end].to_owned()
+}
+
+/// The failure of a registry, whatever it was asked.
+pub(crate) fn of_registry(registry: &str, error: ClientError) -> Failure {
+    let hint = match &error {
+        ClientError::Unauthorized { .. } | ClientError::Denied { .. } => {
+            Some(format!("'berth login {registry}' signs in"))
+        }
+        ClientError::Egress(error) => of_connection(registry, error),
+        ClientError::TooMany { .. } | ClientError::Resting { .. } => {
+            Some(format!("try again later; who is signed in ('berth login {registry}') may often ask more"))
+        }
+        _ => None,
+    };
+    let failure = Failure::other(AtRegistry { registry: registry.to_owned(), error });
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}
+
+fn of_connection(registry: &str, error: &EgressError) -> Option<String> {
+    let mut cause: Option<&dyn Error> = Some(error);
+    let mut is_certificate = false;
+    while let Some(error) = cause {
+        is_certificate |= error.to_string().contains("certificate");
+        cause = error.source();
+    }
+    is_certificate.then(|| {
+        format!(
+            "put its authority's certificate into ~/.config/containers/certs.d/{registry}/ca.crt \
+             (or Docker's /etc/docker/certs.d); --insecure takes any certificate"
+        )
+    })
+}
+
+/// An error with the registry that it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{registry}: {error}")]
+struct AtRegistry {
+    registry: String,
+    #[source]
+    error: ClientError,
+}
+
+/// Docker's words, and what the registry said as the cause.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Refused {
+    text: String,
+    #[source]
+    error: ClientError,
+}
