@@ -132,7 +132,7 @@ pub enum RegistryError {
         missing: Vec<Digest>,
     },
     /// The tag has no such past.
-    #[error("the tag named nothing then; berth tag history shows what it named")]
+    #[error("the tag named nothing then; berth repo tag history shows what it named")]
     NoHistory,
     /// A rule that cannot be.
     #[error("{why}")]

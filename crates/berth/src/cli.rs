@@ -9,14 +9,13 @@ use clap::{Arg, ArgMatches, Args, Command as Clap, FromArgMatches, Parser, Subco
 
 use crate::commands;
 use crate::commands::audit::AuditArgs;
-use crate::commands::copy::{CopyArgs, PromoteArgs};
+use crate::commands::copy::PromoteArgs;
 use crate::commands::grant::GrantCommand;
 use crate::commands::mirror::MirrorCommand;
 use crate::commands::prefetch::PrefetchArgs;
 use crate::commands::repo::RepoCommand;
 use crate::commands::retention::RetentionCommand;
 use crate::commands::robot::RobotCommand;
-use crate::commands::tag::TagCommand;
 use crate::commands::team::TeamCommand;
 use crate::commands::token::TokenCommand;
 use crate::commands::trash::{CleanArgs, TrashCommand};
@@ -132,14 +131,9 @@ pub(crate) enum Command {
     WhyKept(WhyImageArgs),
     /// Why an image is not there any more
     WhyDeleted(WhyImageArgs),
-    /// Tags: their history, rollback, removal, and rules such as "latest follows versions"
-    #[command(subcommand, arg_required_else_help = true)]
-    Tag(TagCommand),
     /// Which tags are kept, and which end by themselves
     #[command(subcommand, arg_required_else_help = true, after_help = RETENTION_EXAMPLES)]
     Retention(RetentionCommand),
-    /// Copy an image into another repository, without moving bytes
-    Copy(CopyArgs),
     /// Promote an image to another repository: same tag, with signatures and SBOMs
     Promote(PromoteArgs),
     /// What was deleted and can be restored
@@ -152,7 +146,7 @@ pub(crate) enum Command {
     /// How many bytes a namespace may use
     #[command(subcommand, arg_required_else_help = true)]
     Quota(QuotaCommand),
-    /// Show and set who may see a repository, rename it, delete it, have it back
+    /// Repositories of a server: who may see them, their tags and the history of these, copies, names, removal
     #[command(subcommand, arg_required_else_help = true)]
     Repo(RepoCommand),
     /// Registries whose images are kept here once somebody asked for them
@@ -328,9 +322,7 @@ impl Command {
             Command::Why(args) => commands::why::run(&args),
             Command::WhyKept(args) => commands::why_life::kept(&args),
             Command::WhyDeleted(args) => commands::why_life::deleted(&args),
-            Command::Tag(command) => commands::tag::run(&command),
             Command::Retention(command) => commands::retention::run(&command),
-            Command::Copy(args) => commands::copy::run(&args),
             Command::Promote(args) => commands::copy::promote(&args),
             Command::Trash(command) => commands::trash::run(&command),
             Command::Clean(args) => commands::trash::clean(&args),

@@ -82,8 +82,8 @@ impl Home<'_> {
 fn versions(home: &Home<'_>) {
     let (stage, images) = (home.stage, &home.stage.images);
     stage.step("skopeo", "a pushed version takes its short tags along, never backwards", || {
-        home.berth.run(&["tag", "rules", "add", "acme/*", "--float"])?;
-        home.berth.run(&["tag", "rules", "add", "acme/*", "--immutable", "{version}"])?;
+        home.berth.run(&["repo", "tag", "rules", "add", "acme/*", "--float"])?;
+        home.berth.run(&["repo", "tag", "rules", "add", "acme/*", "--immutable", "{version}"])?;
         home.push("app", "acme/app:1.9.2")?;
         for tag in ["1.9", "1", "latest"] {
             home.names(&format!("acme/app:{tag}"), &images.app)?;
@@ -130,12 +130,12 @@ fn docker(home: &Home<'_>) -> anyhow::Result<()> {
     });
     stage.step("docker", "a removed tag is gone, and restored it is there", || {
         let floating = home.name("acme/app:1.10");
-        home.berth.says(&["tag", "remove", &floating, "--dry-run"], "nothing was changed")?;
+        home.berth.says(&["repo", "tag", "remove", &floating, "--dry-run"], "nothing was changed")?;
         docker.run(&["pull", &floating])?;
-        home.berth.run(&["tag", "remove", &floating])?;
+        home.berth.run(&["repo", "tag", "remove", &floating])?;
         docker.refuses(&["pull", &floating], "manifest unknown")?;
         home.berth.says(&["why-deleted", &floating], "by owner")?;
-        home.berth.run(&["tag", "restore", &floating])?;
+        home.berth.run(&["repo", "tag", "restore", &floating])?;
         docker.run(&["pull", &floating])?;
         // Pulls are written every few seconds.
         let deadline = Instant::now() + Duration::from_secs(15);
@@ -153,14 +153,14 @@ fn past(home: &Home<'_>) {
     stage.step("berth", "tells the history of a tag, and goes back in it", || {
         home.push("app", "past/app:edge")?;
         home.push("multi", "past/app:edge")?;
-        let history = home.berth.reads(&["tag", "history", "past/app:edge", "--json"])?;
+        let history = home.berth.reads(&["repo", "tag", "history", "past/app:edge", "--json"])?;
         let history: Value = serde_json::from_slice(&history)?;
         let named: Vec<_> =
             history["history"].as_array().into_iter().flatten().map(|past| &past["digest"]).collect();
         ensure!(named == [&images.multi, &images.app], "the history is {named:?}");
-        home.berth.says(&["tag", "rollback", "past/app:edge", "--dry-run"], &images.app)?;
+        home.berth.says(&["repo", "tag", "rollback", "past/app:edge", "--dry-run"], &images.app)?;
         home.names("past/app:edge", &images.multi)?;
-        home.berth.run(&["tag", "rollback", "past/app:edge"])?;
+        home.berth.run(&["repo", "tag", "rollback", "past/app:edge"])?;
         home.names("past/app:edge", &images.app)?;
         home.names(&format!("past/app@{}", images.multi), &images.multi)
     });
@@ -171,7 +171,7 @@ fn past(home: &Home<'_>) {
         home.skopeo.run(&["delete", "--tls-verify=false", &name])?;
         home.is_gone("past/other:2")?;
         home.berth.says(&["trash", "list", "past/other"], &images.app)?;
-        home.berth.run(&["tag", "restore", &format!("past/other@{}", images.app)])?;
+        home.berth.run(&["repo", "tag", "restore", &format!("past/other@{}", images.app)])?;
         home.names("past/other:1", &images.app)?;
         home.names("past/other:2", &images.app)
     });
@@ -230,7 +230,7 @@ fn quotas(home: &Home<'_>) {
 fn space(home: &Home<'_>, data: &Path) {
     home.stage.step("berth", "frees the disk within the grace time and two cycles, while it serves", || {
         for rule in ["1", "2"] {
-            home.berth.run(&["tag", "rules", "remove", rule])?;
+            home.berth.run(&["repo", "tag", "rules", "remove", rule])?;
         }
         let names =
             ["acme/app", "past/app", "past/other", "past/builds", "dev/shop", "prod/app", "small/app"];

@@ -1,4 +1,4 @@
-//! `berth copy` and `berth promote`: images from one repository of this server into another, without moving bytes.
+//! `berth repo copy` and `berth promote`: images from one repository of this server into another, without moving bytes.
 
 use clap::Args;
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::target::Target;
 use berth_cli::failure::Failure;
 use berth_cli::output::{field, json as print, line};
 
-/// `berth copy` and `berth promote`
+/// `berth repo copy` and `berth promote`
 #[derive(Args)]
 pub(crate) struct CopyArgs {
     /// The image: NAME:TAG or NAME@DIGEST
@@ -45,7 +45,7 @@ pub(crate) struct PromoteArgs {
     shown: Shown,
 }
 
-/// Runs `berth copy`.
+/// Runs `berth repo copy`.
 pub(crate) fn run(args: &CopyArgs) -> Result<(), Failure> {
     let (from, to) = (Target::read(&args.from), Target::read(&args.to));
     if from.name == to.name && to.tag.is_none() {
@@ -62,7 +62,7 @@ pub(crate) fn promote(args: &PromoteArgs) -> Result<(), Failure> {
     from.tag()?;
     if to.tag.is_some() || to.at.is_some() {
         return Err(Failure::usage("an image that is promoted keeps its tag")
-            .hint("name the repository alone; berth copy gives another tag"));
+            .hint("name the repository alone; berth repo copy gives another tag"));
     }
     copy(&from, &to, true, args.dry_run, &args.folder, &args.shown)
 }

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use crate::cli::{FolderArgs, Shown, seconds};
 use crate::client::{Client, encoded};
+use crate::commands::copy::{self, CopyArgs};
 use crate::commands::removal;
-use crate::commands::tag::inside;
+use crate::commands::tag::{self, TagCommand, inside};
 use berth_cli::failure::Failure;
 use berth_cli::output::{field, json as print, line};
 
@@ -21,6 +22,11 @@ pub(crate) enum RepoCommand {
     Set(SetArgs),
     /// Give it another name; pulls by the old one can lead there for a time
     Rename(RenameArgs),
+    /// Tags: their history, rollback, removal, and rules such as "latest follows versions"
+    #[command(subcommand, arg_required_else_help = true)]
+    Tag(TagCommand),
+    /// Copy an image into another repository, without moving bytes
+    Copy(CopyArgs),
     /// Delete it with all that is in it; it can be restored until its trash time is over
     Remove(RemoveArgs),
     /// Have a deleted one back
@@ -108,6 +114,8 @@ pub(crate) fn run(command: &RepoCommand) -> Result<(), Failure> {
                 _ => Ok(()),
             }
         }
+        RepoCommand::Tag(command) => tag::run(command),
+        RepoCommand::Copy(args) => copy::run(args),
         RepoCommand::Set(args) => {
             let unreadable = |path: &PathBuf, error: std::io::Error| {
                 Failure::usage(format!("cannot read {}: {error}", path.display()))

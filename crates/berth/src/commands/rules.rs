@@ -1,4 +1,4 @@
-//! Rules about tags, as `berth tag rules` and `berth retention` show them.
+//! Rules about tags, as `berth repo tag rules` and `berth retention` show them.
 
 use clap::Args;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! `berth tag …`: tags, their past, and the rules about them.
+//! `berth repo tag …`: tags, their past, and the rules about them.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -33,10 +33,10 @@ pub(crate) enum TagCommand {
 
 const RULE_EXAMPLES: &str = "\
 \x1b[1;32mExamples:\x1b[0m
-  berth tag rules add 'acme/*' --float                  pushing 1.9.2 moves 1.9, 1 and latest
-  berth tag rules add acme/app --float minor,major      but not latest
-  berth tag rules add 'acme/*' --immutable '{version}'  1.9.2 is pushed once, and stays
-  berth tag rules preview acme/app 1.9.2                what a push would move";
+  berth repo tag rules add 'acme/*' --float                  pushing 1.9.2 moves 1.9, 1 and latest
+  berth repo tag rules add acme/app --float minor,major      but not latest
+  berth repo tag rules add 'acme/*' --immutable '{version}'  1.9.2 is pushed once, and stays
+  berth repo tag rules preview acme/app 1.9.2                what a push would move";
 
 /// What can be done with rules about tags.
 #[derive(Subcommand)]

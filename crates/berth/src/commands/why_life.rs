@@ -52,7 +52,7 @@ pub(crate) fn deleted(args: &WhyImageArgs) -> Result<(), Failure> {
         line(&format!("because {why}"))?;
     }
     if told["restorable"] == true {
-        line("it can be restored: berth tag restore")
+        line("it can be restored: berth repo tag restore")
     } else {
         line("its bytes are gone")
     }

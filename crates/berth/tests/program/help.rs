@@ -17,7 +17,7 @@ fn help_is_short_and_has_examples() {
     insta::assert_snapshot!("help_serve_short", help(&["serve", "-h"]));
     insta::assert_snapshot!("help_serve", help(&["serve", "--help"]));
     insta::assert_snapshot!("help_config", help(&["config", "--help"]));
-    insta::assert_snapshot!("help_tag_rules", help(&["tag", "rules", "--help"]));
+    insta::assert_snapshot!("help_tag_rules", help(&["repo", "tag", "rules", "--help"]));
     insta::assert_snapshot!("help_retention_add", help(&["retention", "add", "-h"]));
     insta::assert_snapshot!("help_mirror", help(&["mirror", "--help"]));
     insta::assert_snapshot!("help_mirror_add", help(&["mirror", "add", "-h"]));

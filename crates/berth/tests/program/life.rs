@@ -64,35 +64,35 @@ fn rules_history_deletion_and_moves_as_people_see_them() {
     let before = transcript(
         folder.path(),
         &[
-            "tag rules add acme/* --float",
-            "tag rules add acme/* --immutable {version}",
-            "tag rules add acme/* --float major",
-            "tag rules add ** --float",
-            "tag rules list",
+            "repo tag rules add acme/* --float",
+            "repo tag rules add acme/* --immutable {version}",
+            "repo tag rules add acme/* --float major",
+            "repo tag rules add ** --float",
+            "repo tag rules list",
         ],
     );
     push(&server, "acme/app", "1.9.2");
     let after = transcript(
         folder.path(),
         &[
-            "tag list acme/app",
-            "tag rules preview acme/app 1.10.0",
-            "tag rules preview acme/app 1.8.7",
-            "tag history acme/app:latest",
-            "tag show localhost:5000/acme/app:latest",
-            "tag show acme/app:latest@2020-01-01",
-            "tag show acme/app",
-            "tag remove acme/app:1.9.2",
-            "tag remove acme/app:latest --dry-run",
-            "tag remove acme/app:latest",
-            "tag remove acme/app:latest",
+            "repo tag list acme/app",
+            "repo tag rules preview acme/app 1.10.0",
+            "repo tag rules preview acme/app 1.8.7",
+            "repo tag history acme/app:latest",
+            "repo tag show localhost:5000/acme/app:latest",
+            "repo tag show acme/app:latest@2020-01-01",
+            "repo tag show acme/app",
+            "repo tag remove acme/app:1.9.2",
+            "repo tag remove acme/app:latest --dry-run",
+            "repo tag remove acme/app:latest",
+            "repo tag remove acme/app:latest",
             "why-deleted acme/app:latest",
             "why-kept acme/app:1.9.2",
-            "tag restore acme/app:latest",
-            "tag rollback acme/app:latest --to 1999-12-31",
+            "repo tag restore acme/app:latest",
+            "repo tag rollback acme/app:latest --to 1999-12-31",
             "promote acme/app:1.9.2 prod/app",
             "promote acme/app:1.9.2 prod/app:x",
-            "copy acme/app:1.9.2 acme/two:test",
+            "repo copy acme/app:1.9.2 acme/two:test",
             "repo rename acme/two acme/app",
             "repo rename acme/two acme/three --redirect 30d",
             "usage",
@@ -124,7 +124,10 @@ fn the_commands_work_on_a_stopped_server_too() {
     let server = Server::start(folder.path());
     push(&server, "a/b", "1");
     drop(server);
-    let told = transcript(folder.path(), &["tag remove a/b:1", "tag restore a/b:1", "clean", "usage a/b:1"]);
+    let told = transcript(
+        folder.path(),
+        &["repo tag remove a/b:1", "repo tag restore a/b:1", "clean", "usage a/b:1"],
+    );
     assert!(told.contains("a/b:1 names sha256:"), "{told}");
     assert!(told.contains("freed 0 images"), "{told}");
     let nowhere = said(&mut berth(&folder.path().join("."), &["usage", "--data", "absent"]));
