@@ -146,7 +146,7 @@ pub(crate) enum Command {
     /// How many bytes a namespace may use
     #[command(subcommand, arg_required_else_help = true)]
     Quota(QuotaCommand),
-    /// Repositories of a server: who may see them, their tags and the history of these, copies, names, removal
+    /// Repositories: who may see them, tags and their history, copies, names, removal
     #[command(subcommand, arg_required_else_help = true)]
     Repo(RepoCommand),
     /// Registries whose images are kept here once somebody asked for them
@@ -163,6 +163,9 @@ pub(crate) enum Command {
     Image(ImageCommand),
     /// Print completions for your shell
     Completions(commands::completions::CompletionsArgs),
+    /// Print manual pages, or write them all into a folder
+    #[command(after_help = commands::man::EXAMPLES)]
+    Man(commands::man::ManArgs),
 }
 
 /// `berth config …`
@@ -335,6 +338,7 @@ impl Command {
             Command::Bench(args) => commands::bench::run(*args),
             Command::Image(command) => command.run(&Environment::of_process()),
             Command::Completions(args) => commands::completions::run(&args),
+            Command::Man(args) => commands::man::run(&args),
         }
     }
 }

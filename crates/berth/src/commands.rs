@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod copy;
 pub(crate) mod grant;
 pub(crate) mod inspect_layer;
+pub(crate) mod man;
 pub(crate) mod mirror;
 pub(crate) mod prefetch;
 pub(crate) mod removal;

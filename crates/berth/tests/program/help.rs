@@ -45,6 +45,22 @@ fn every_shell_gets_completions() {
 }
 
 #[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pages = folder.path().join("man1");
+    assert_eq!(help(&["man", "--all", &pages.to_string_lossy()]), "");
+    for (page, text) in [("berth", "berth\\-repo(1)"), ("berth-repo-tag-rules-add", "\\-\\-immutable")] {
+        let written = std::fs::read_to_string(pages.join(format!("{page}.1"))).expect("a page");
+        assert!(written.starts_with(".ie") && written.contains(text), "{written}");
+    }
+    let alone = help(&["man", "repo", "tag", "rules", "add"]);
+    assert_eq!(alone, std::fs::read_to_string(pages.join("berth-repo-tag-rules-add.1")).expect("a page"));
+    let unknown = said(&mut berth(Path::new("."), &["man", "repo", "tap"]));
+    assert_eq!(unknown.code, Some(2));
+    assert!(unknown.err.contains("no command \"tap\" of repo"), "{}", unknown.err);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let mut command: Command = berth(Path::new("."), &["config", "default"]);
     let mut child =
