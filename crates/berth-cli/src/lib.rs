@@ -6,8 +6,10 @@
 
 mod command;
 pub mod commands;
+mod ends;
 mod environment;
 mod names;
+mod progress;
 mod registries;
 mod requests;
 mod trouble;

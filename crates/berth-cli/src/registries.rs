@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use berth_client::{Client, ClientOptions, Credentials, FindError, Proxies, Reach, Secret, Security, known};
-use berth_engine_config::{Certificates, Daemon, DockerConfig, Folders, SignIn, certificates, sign_in};
-use berth_oci::ImageReference;
+use berth_client::{
+    Client, ClientOptions, Credentials, FindError, Proxies, Reach, Repository, Secret, Security, known,
+};
+use berth_engine_config::{
+    Certificates, Daemon, DockerConfig, Endpoint, Folders, SignIn, certificates, sign_in,
+};
+use berth_oci::{DOCKER_HUB, ImageReference};
 use clap::Args;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -58,18 +62,62 @@ impl Registries {
         })
     }
 
+    /// The repository of an image, where it really is: podman's configuration may say that this is elsewhere.
+    ///
+    /// # Errors
+    /// That its registry cannot be spoken to, or must not be.
+    pub(crate) async fn repository(&self, image: &ImageReference) -> Result<Repository, Failure> {
+        match self.routes(image)?.pop() {
+            Some(origin) => self.at(&origin).await,
+            None => Err(Failure::other(format!("{} has no place", image.familiar()))),
+        }
+    }
+
+    /// Where an image may be pulled from, in the order in which it is tried: mirrors, then the registry itself.
+    ///
+    /// # Errors
+    /// That images of that name must not be pulled.
+    pub(crate) fn routes(&self, image: &ImageReference) -> Result<Vec<Route>, Failure> {
+        let name = format!("{}/{}", image.registry(), image.repository());
+        let route = self.conf.pull(&name, image.digest().is_some());
+        if route.blocked {
+            return Err(Failure::other(format!("{name} is blocked by podman's registries.conf"))
+                .hint("take 'blocked = true' out there, if it is yours"));
+        }
+        let mut routes: Vec<_> = route.endpoints.into_iter().map(Route::from).collect();
+        if image.registry() == DOCKER_HUB && routes.iter().all(|route| !route.is_mirror) {
+            let mirrors = self.daemon.mirrors.iter().map(|url| Route::docker_mirror(url, image));
+            routes.splice(..0, mirrors);
+        }
+        Ok(routes)
+    }
+
+    /// The repository that a route leads to.
+    ///
+    /// # Errors
+    /// That its registry cannot be spoken to.
+    pub(crate) async fn at(&self, route: &Route) -> Result<Repository, Failure> {
+        let name = format!("{}/{}", route.host, route.repository);
+        let client = self.client_for(&route.host, &name, route.security).await?;
+        Ok(client.repository(route.repository.clone()))
+    }
+
     /// The registry of an image, with the sign-in that was kept for the image, or else for the registry.
     pub(crate) async fn client(&self, image: &ImageReference) -> Result<Client, Failure> {
-        let name = format!("{}/{}", image.registry(), image.repository());
-        self.client_for(image.registry(), &name).await
+        Ok(self.repository(image).await?.client().clone())
     }
 
     /// A registry (`host[:port]`), with the sign-in that was kept for it.
     pub(crate) async fn registry(&self, host: &str) -> Result<Client, Failure> {
-        self.client_for(host, host).await
+        self.client_for(host, host, None).await
     }
 
-    async fn client_for(&self, host: &str, name: &str) -> Result<Client, Failure> {
+    async fn client_for(
+        &self,
+        host: &str,
+        name: &str,
+        security: Option<Security>,
+    ) -> Result<Client, Failure> {
         let known = |clients: &Mutex<HashMap<String, Client>>| {
             clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(name).cloned()
         };
@@ -80,7 +128,8 @@ impl Registries {
         // A credential helper is a program that takes its time.
         let found = tokio::task::spawn_blocking(move || sign_in::find(&folders, &owned)).await;
         let found = found.map_err(Failure::other)?.map_err(Failure::other)?;
-        let client = self.client_as(host, found.map(|(sign_in, _)| credentials(sign_in))).await?;
+        let sign_in = found.map(|(sign_in, _)| credentials(sign_in));
+        let client = self.client_by(host, sign_in, security.unwrap_or_else(|| self.security(host))).await?;
         let mut clients = self.clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Ok(clients.entry(name.to_owned()).or_insert(client).clone())
     }
@@ -91,11 +140,20 @@ impl Registries {
         host: &str,
         credentials: Option<Credentials>,
     ) -> Result<Client, Failure> {
+        self.client_by(host, credentials, self.security(host)).await
+    }
+
+    async fn client_by(
+        &self,
+        host: &str,
+        credentials: Option<Credentials>,
+        security: Security,
+    ) -> Result<Client, Failure> {
         let options = self.options(host, credentials)?;
         if known(host).is_some() {
             return Client::new(options).map_err(Failure::other);
         }
-        Client::find(host, self.security(host), options).await.map_err(|error| match error {
+        Client::find(host, security, options).await.map_err(|error| match error {
             FindError::Client(error) => trouble::of_registry(host, error),
             error => Failure::other(error),
         })
@@ -129,6 +187,45 @@ impl Registries {
             headers: self.headers.clone(),
             ..ClientOptions::new(origin)
         })
+    }
+}
+
+/// One place where an image may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    /// The registry, `host[:port]`.
+    pub(crate) host: String,
+    repository: String,
+    /// What is asked of the connection, if the route says so.
+    security: Option<Security>,
+    pub(crate) is_mirror: bool,
+}
+
+impl Route {
+    /// One of Docker's mirrors of Docker Hub: `https://m.example`. With plain HTTP it was named as such.
+    fn docker_mirror(url: &str, image: &ImageReference) -> Route {
+        let (is_plain, place) = match url.strip_prefix("http://") {
+            Some(place) => (true, place),
+            None => (false, url.strip_prefix("https://").unwrap_or(url)),
+        };
+        Route {
+            host: place.trim_end_matches('/').to_owned(),
+            repository: image.repository().to_string(),
+            security: is_plain.then_some(Security::Insecure),
+            is_mirror: true,
+        }
+    }
+}
+
+impl From<Endpoint> for Route {
+    fn from(endpoint: Endpoint) -> Route {
+        let (host, repository) = endpoint.name.split_once('/').unwrap_or((&endpoint.name, ""));
+        Route {
+            host: host.to_owned(),
+            repository: repository.to_owned(),
+            security: endpoint.insecure.then_some(Security::Insecure),
+            is_mirror: endpoint.mirror,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Somebody at work: bytes in, an image listed, nothing taken away meanwhile.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use berth_oci::{Descriptor, Digest, ImageReference};
@@ -70,6 +71,42 @@ impl Transfer {
     pub fn open(&self, digest: &Digest) -> Result<File, Error> {
         self.0.keep([digest])?;
         self.0.folder.open_blob(digest)
+    }
+
+    /// Where a blob lies, which stays from now on; nobody has looked whether it is there.
+    ///
+    /// # Errors
+    ///
+    /// The error of the disk.
+    pub fn blob_path(&self, digest: &Digest) -> Result<PathBuf, Error> {
+        self.0.keep([digest])?;
+        Ok(self.0.folder.blob(digest))
+    }
+
+    /// Reads a manifest or a configuration, which stays from now on, and checks its digest.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`], [`Error::Damaged`], [`Error::TooLarge`], otherwise the error of the disk.
+    pub fn read_document(&self, digest: &Digest) -> Result<Vec<u8>, Error> {
+        self.0.keep([digest])?;
+        self.0.folder.read_document(digest)
+    }
+
+    /// Whether everything of an image is there, of all platforms.
+    ///
+    /// # Errors
+    ///
+    /// The error of the disk.
+    pub fn has_all(&self, image: &Image) -> Result<bool, Error> {
+        let mut reached = std::collections::HashSet::new();
+        image::reach(&*self.0.folder, &image.descriptor, &mut reached)?;
+        for digest in &reached {
+            if self.0.folder.blob_size(digest)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Keeps everything of an image that is there, for example while it is pushed.

@@ -24,8 +24,8 @@ pub(crate) fn run(args: &DigestArgs, environment: &Environment) -> Result<(), Fa
     let image = names::image(&args.image)?;
     let registries = Registries::of(environment, &args.registry)?;
     let digest = environment.wait_for(async {
-        let client = registries.client(&image).await?;
-        let repository = image.repository().as_str();
+        let repository = registries.repository(&image).await?;
+        let (client, repository) = (repository.client(), repository.name());
         let head = client.head_manifest(repository, &names::reference(&image), Patience::Long).await;
         let told = |error| trouble(Doing::Looking, &image, error);
         match head.map_err(told)?.digest {

@@ -1,0 +1,223 @@
+//! A local store as either end of a copy. It works with files, so that each piece of its work is done where threads may
+//! wait; what goes between is a few pieces at a time.
+
+use std::io;
+
+use berth_client::{
+    Content, EndError, FetchedManifest, FileContent, Pieces, Progress, Repository, Sink, Source, Uploaded,
+};
+use berth_images::{Error, Image, Incoming, Transfer};
+use berth_oci::media_type::{OCI_INDEX, OCI_MANIFEST};
+use berth_oci::{Descriptor, Digest, Reference};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+/// Pieces of a blob that wait to be written.
+const WAITING: usize = 4;
+
+/// An image of a local store, to be read.
+pub(crate) struct LocalImage {
+    transfer: Transfer,
+    /// What it is when it is asked for by a tag.
+    top: Descriptor,
+}
+
+impl LocalImage {
+    /// The image, of which nothing is taken away meanwhile.
+    ///
+    /// # Errors
+    /// The error of the disk.
+    pub(crate) fn new(transfer: Transfer, image: &Image) -> Result<LocalImage, Error> {
+        transfer.keep_image(image)?;
+        Ok(LocalImage { transfer, top: image.descriptor.clone() })
+    }
+}
+
+impl Source for LocalImage {
+    async fn manifest(&self, at: &Reference) -> Result<FetchedManifest, EndError> {
+        let digest = at.digest().unwrap_or(&self.top.digest).clone();
+        let (transfer, wanted) = (self.transfer.clone(), digest.clone());
+        let content = waiting(move || transfer.read_document(&wanted)).await?;
+        let media_type = match digest == self.top.digest {
+            true => self.top.media_type.clone(),
+            false => media_type(&content),
+        };
+        Ok(FetchedManifest { digest, media_type, content: content.into() })
+    }
+
+    fn blob(&self, blob: &Descriptor) -> Box<dyn Content> {
+        let Descriptor { digest, size, .. } = blob.clone();
+        Box::new(LocalBlob { transfer: self.transfer.clone(), digest, size })
+    }
+
+    /// A store keeps no lists of them.
+    async fn referrers(&self, _subject: &Digest) -> Result<Vec<Descriptor>, EndError> {
+        Ok(Vec::new())
+    }
+}
+
+/// What a manifest says that it is; by what is in it, if it says nothing.
+fn media_type(manifest: &[u8]) -> String {
+    let document: serde_json::Value = serde_json::from_slice(manifest).unwrap_or_default();
+    match (document["mediaType"].as_str(), &document["manifests"]) {
+        (Some(media_type), _) => media_type.to_owned(),
+        (None, serde_json::Value::Array(_)) => OCI_INDEX.to_owned(),
+        (None, _) => OCI_MANIFEST.to_owned(),
+    }
+}
+
+/// A blob of a local store.
+struct LocalBlob {
+    transfer: Transfer,
+    digest: Digest,
+    size: u64,
+}
+
+impl Content for LocalBlob {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_from(&self, offset: u64) -> BoxFuture<'_, io::Result<Pieces>> {
+        async move {
+            let path = self.transfer.blob_path(&self.digest).map_err(io::Error::other)?;
+            FileContent::new(&path).await?.read_from(offset).await
+        }
+        .boxed()
+    }
+}
+
+/// A local store that takes content in. Nothing of it is listed before somebody says under which name.
+#[derive(Clone)]
+pub(crate) struct LocalStore(pub(crate) Transfer);
+
+impl Sink for LocalStore {
+    /// Never: whether something of an image is missing is found out blob by blob, which costs nothing here.
+    async fn has_manifest(&self, _at: &Reference, _digest: &Digest) -> Result<bool, EndError> {
+        Ok(false)
+    }
+
+    async fn put_blob(
+        &self,
+        blob: &Descriptor,
+        content: &dyn Content,
+        _home: Option<&Repository>,
+        progress: Option<Progress>,
+    ) -> Result<Uploaded, EndError> {
+        match self.fetch(blob, content, progress.as_ref()).await {
+            // What an earlier try has left was damaged, and is gone now.
+            Err(Unfetched::Damaged { .. }) => Ok(self.fetch(blob, content, progress.as_ref()).await?),
+            fetched => Ok(fetched?),
+        }
+    }
+
+    async fn put_manifest(&self, _at: &Reference, manifest: &FetchedManifest) -> Result<(), EndError> {
+        let (transfer, manifest) = (self.0.clone(), manifest.clone());
+        waiting(move || transfer.put_bytes(&manifest.digest, &manifest.content)).await
+    }
+}
+
+impl LocalStore {
+    /// Takes a blob in, from where an earlier try has stopped.
+    async fn fetch(
+        &self,
+        blob: &Descriptor,
+        content: &dyn Content,
+        progress: Option<&Progress>,
+    ) -> Result<Uploaded, Unfetched> {
+        let (transfer, digest, size) = (self.0.clone(), blob.digest.clone(), blob.size);
+        let Some(incoming) = waiting(move || transfer.begin(&digest, size)).await? else {
+            return Ok(Uploaded::Existed);
+        };
+        let begun = incoming.written();
+        let mut incoming = incoming;
+        if begun < size {
+            let pieces = content.read_from(begun).await.map_err(EndError::Content)?;
+            incoming = written(incoming, pieces, progress).await?;
+        }
+        match spawn_blocking(move || incoming.finish()).await {
+            Ok(Ok(())) => Ok(Uploaded::Sent),
+            Ok(Err(error @ Error::Mismatch { .. })) if begun > 0 => Err(Unfetched::Damaged { error }),
+            Ok(Err(error)) => Err(Unfetched::Failed(other(error))),
+            Err(error) => Err(Unfetched::Failed(other(error))),
+        }
+    }
+}
+
+/// Writes what comes. When it breaks off, what has come is kept for the next try.
+async fn written(
+    mut incoming: Incoming,
+    mut pieces: Pieces,
+    progress: Option<&Progress>,
+) -> Result<Incoming, EndError> {
+    let mut arrived = incoming.written();
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(WAITING);
+    let writer = spawn_blocking(move || {
+        while let Some(piece) = receiver.blocking_recv() {
+            incoming.write(&piece)?;
+        }
+        Ok(incoming)
+    });
+    let mut broken = None;
+    while let Some(piece) = pieces.next().await {
+        let piece = match piece {
+            Ok(piece) => piece,
+            Err(error) => {
+                broken = Some(EndError::Content(error));
+                break;
+            }
+        };
+        arrived += piece.len() as u64;
+        if sender.send(piece).await.is_err() {
+            // The writer has failed, and says why below.
+            break;
+        }
+        if let Some(progress) = progress {
+            progress(arrived);
+        }
+    }
+    drop(sender);
+    let incoming = writer.await.map_err(other)?.map_err(|error: Error| other(error))?;
+    broken.map_or(Ok(incoming), Err)
+}
+
+/// Why a blob did not come in.
+enum Unfetched {
+    /// What was there of an earlier try, and had been gone on with, is not what it should be.
+    Damaged {
+        error: Error,
+    },
+    Failed(EndError),
+}
+
+impl From<EndError> for Unfetched {
+    fn from(error: EndError) -> Unfetched {
+        Unfetched::Failed(error)
+    }
+}
+
+impl From<Unfetched> for EndError {
+    fn from(unfetched: Unfetched) -> EndError {
+        match unfetched {
+            Unfetched::Damaged { error } => other(error),
+            Unfetched::Failed(error) => error,
+        }
+    }
+}
+
+/// Does what waits for the disk.
+async fn waiting<T: Send + 'static>(
+    doing: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, EndError> {
+    match spawn_blocking(doing).await.map_err(other)? {
+        Err(Error::Missing { .. }) => Err(EndError::NotFound),
+        done => done.map_err(other),
+    }
+}
+
+fn other(error: impl std::error::Error + Send + Sync + 'static) -> EndError {
+    EndError::Other(Box::new(error))
+}
