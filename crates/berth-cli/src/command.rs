@@ -11,6 +11,12 @@ use crate::failure::Failure;
 pub enum ImageCommand {
     /// Print the digest of an image, without pulling it
     Digest(commands::digest::DigestArgs),
+    /// Download an image from a registry
+    #[command(after_help = commands::pull::EXAMPLES)]
+    Pull(commands::pull::PullArgs),
+    /// Upload an image to a registry
+    #[command(after_help = commands::push::EXAMPLES)]
+    Push(commands::push::PushArgs),
 }
 
 impl ImageCommand {
@@ -21,6 +27,8 @@ impl ImageCommand {
     pub fn run(&self, environment: &Environment) -> Result<(), Failure> {
         match self {
             ImageCommand::Digest(args) => commands::digest::run(args, environment),
+            ImageCommand::Pull(args) => commands::pull::run(args, environment),
+            ImageCommand::Push(args) => commands::push::run(args, environment),
         }
     }
 }

@@ -1,3 +1,5 @@
 //! The commands, one file each.
 
 pub mod digest;
+pub mod pull;
+pub mod push;

@@ -1,5 +1,9 @@
 //! Where images come from and go to, beside registries: the ends of a copy.
 
 mod local;
+mod pushed;
+mod remembered;
 
 pub(crate) use local::{LocalImage, LocalStore};
+pub(crate) use pushed::Pushed;
+pub(crate) use remembered::Remembered;

@@ -18,6 +18,27 @@ pub(crate) fn image(text: &str) -> Result<ImageReference, Failure> {
     Ok(read.as_pulled())
 }
 
+/// The image with the tag that it has, or else `latest`; one with a digest needs none.
+pub(crate) fn tagged(image: &ImageReference) -> Result<ImageReference, Failure> {
+    match (image.tag(), image.digest()) {
+        (None, None) => with_tag(image, "latest"),
+        _ => Ok(image.clone()),
+    }
+}
+
+/// The image's repository with another tag.
+pub(crate) fn with_tag(image: &ImageReference, tag: &str) -> Result<ImageReference, Failure> {
+    format!("{}/{}:{tag}", image.registry(), image.repository()).parse().map_err(Failure::other)
+}
+
+/// The image's name without tag and digest, as docker shows it.
+pub(crate) fn repository(image: &ImageReference) -> String {
+    let familiar = image.familiar();
+    let end = image.tag().map(|tag| tag.as_str().len() + 1).unwrap_or_default()
+        + image.digest().map(|digest| digest.to_string().len() + 1).unwrap_or_default();
+    familiar[..familiar.len() - end].to_owned()
+}
+
 /// What the image is asked for by: the digest, else the tag, else `latest`.
 pub(crate) fn reference(image: &ImageReference) -> Reference {
     match (image.digest(), image.tag()) {

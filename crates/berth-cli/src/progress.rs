@@ -59,6 +59,8 @@ struct Shown {
     words: Words,
     manner: Manner,
     layers: Mutex<HashMap<Digest, Layer>>,
+    /// The layers that were told of beforehand.
+    order: Mutex<Vec<Descriptor>>,
 }
 
 enum Manner {
@@ -87,7 +89,7 @@ impl Progress {
             (false, false) if environment.is_watched => Manner::Bars(Bars::new(environment.is_colored)),
             (false, false) => Manner::Lines,
         };
-        Progress(Arc::new(Shown { words, manner, layers: Mutex::default() }))
+        Progress(Arc::new(Shown { words, manner, layers: Mutex::default(), order: Mutex::default() }))
     }
 
     /// Prints a line that is neither about a layer nor the result.
@@ -99,14 +101,36 @@ impl Progress {
         }
     }
 
+    /// Prints what people should know and programs need not, to standard error.
+    pub(crate) fn note(&self, text: &str) {
+        match &self.0.manner {
+            Manner::Quiet => {}
+            Manner::Lines | Manner::Json => eprintln!("{text}"),
+            Manner::Bars(bars) => bars.line(text),
+        }
+    }
+
+    /// Tells of the layers of which nothing was heard that they were there: somebody had all of them at once.
+    pub(crate) fn settle(&self) {
+        let mut layers = self.layers();
+        let order = self.0.order.lock().unwrap_or_else(PoisonError::into_inner);
+        for blob in order.iter() {
+            let Some(layer) = layers.get_mut(&blob.digest).filter(|layer| !layer.is_done) else { continue };
+            layer.is_done = true;
+            self.0.done(blob, Uploaded::Existed, None);
+        }
+    }
+
     /// Tells which layers there will be, in their order.
     pub(crate) fn begin<'a>(&self, layers: impl Iterator<Item = &'a Descriptor>) {
         let mut known = self.layers();
+        let mut order = self.0.order.lock().unwrap_or_else(PoisonError::into_inner);
         for layer in layers {
             if known.contains_key(&layer.digest) {
                 continue;
             }
             known.insert(layer.digest.clone(), Layer::default());
+            order.push(layer.clone());
             match &self.0.manner {
                 Manner::Lines => say(&format!("{}: {}", short(&layer.digest), self.0.words.begun)),
                 Manner::Bars(bars) => bars.expect(layer),

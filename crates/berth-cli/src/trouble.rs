@@ -2,10 +2,11 @@
 
 use std::error::Error;
 
-use berth_client::{ClientError, EgressError};
+use berth_client::{ClientError, CopyError, EgressError, EndError};
 use berth_oci::{DOCKER_HUB, ImageReference};
 
 use crate::failure::Failure;
+use crate::names;
 
 /// What was to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,9 @@ fn not_found(image: &ImageReference) -> Failure {
     let failure = Failure::other(format!("manifest for {name} not found: manifest unknown"));
     match image.digest() {
         Some(_) => failure,
-        None => failure.hint(format!("'berth tags {}' lists the tags that there are", repository(image))),
+        None => {
+            failure.hint(format!("'berth tags {}' lists the tags that there are", names::repository(image)))
+        }
     }
 }
 
@@ -43,7 +46,7 @@ fn refused(doing: Doing, image: &ImageReference, error: ClientError) -> Failure 
     let text = match doing {
         Doing::Pulling | Doing::Looking => format!(
             "pull access denied for {}, repository does not exist or may require 'berth login': {denied}",
-            repository(image)
+            names::repository(image)
         ),
         Doing::Pushing => denied.to_owned(),
     };
@@ -58,12 +61,22 @@ fn refused(doing: Doing, image: &ImageReference, error: ClientError) -> Failure 
     }
 }
 
-/// The image's name without tag and digest, as docker shows it.
-pub(crate) fn repository(image: &ImageReference) -> String {
-    let familiar = image.familiar();
-    let end = image.tag().map(|tag| tag.as_str().len() + 1).unwrap_or_default()
-        + image.digest().map(|digest| digest.to_string().len() + 1).unwrap_or_default();
-    familiar[..familiar.len() - end].to_owned()
+/// The failure of a copy between the registry of an image and this machine.
+pub(crate) fn of_copy(doing: Doing, image: &ImageReference, error: CopyError) -> Failure {
+    match error {
+        CopyError::Source(EndError::Registry(error)) | CopyError::Sink(EndError::Registry(error)) => {
+            trouble(doing, image, error)
+        }
+        CopyError::Source(EndError::NotFound) if doing == Doing::Pulling => not_found(image),
+        CopyError::Source(EndError::Other(error)) | CopyError::Sink(EndError::Other(error)) => {
+            Failure::other(error)
+        }
+        CopyError::Platform { wanted, found } => Failure::other(format!(
+            "no matching manifest for {wanted} in the manifest list entries"
+        ))
+        .hint(format!("the image is there for {}: choose one of them by --platform", found.join(", "))),
+        error => Failure::other(error),
+    }
 }
 
 /// The failure of a registry, whatever it was asked.

@@ -93,6 +93,34 @@ impl Transfer {
         self.0.folder.read_document(digest)
     }
 
+    /// Whether everything of an image is there, of the wanted platform.
+    ///
+    /// # Errors
+    ///
+    /// The error of the disk.
+    pub fn has_image(&self, descriptor: &Descriptor, wanted: Wanted<'_>) -> Result<bool, Error> {
+        self.0.keep([&descriptor.digest])?;
+        match image::choose(&*self.0.folder, descriptor, wanted) {
+            Ok(chosen) => {
+                self.0
+                    .keep(chosen.manifest.references.iter().map(|reference| &reference.descriptor.digest))?;
+                Ok(true)
+            }
+            Err(error @ (Error::Io { .. } | Error::Unwritable { .. })) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// The layers of an image, of the platform that it is listed for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] or [`Error::Manifest`], otherwise the error of the disk.
+    pub fn layers(&self, image: &Image) -> Result<Vec<Descriptor>, Error> {
+        let manifest = image::read_chosen(&*self.0.folder, &image.manifest)?;
+        Ok(image::layers_of(&manifest).cloned().collect())
+    }
+
     /// Whether everything of an image is there, of all platforms.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use berth_oci::{Digest, Manifest, Platform};
 
 use super::CopyError;
+use crate::FetchedManifest;
 
 /// A platform as people write it: `linux/amd64`, `linux/arm64/v8`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +33,20 @@ impl PlatformName {
             other => other,
         };
         PlatformName { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
+    }
+
+    /// The same in the words of an index.
+    pub fn platform(&self) -> Platform {
+        let PlatformName { os, architecture, variant } = self.clone();
+        Platform { os, architecture, variant, ..Platform::default() }
+    }
+
+    /// The image of an index for this platform: the first that fits, as every client takes it.
+    ///
+    /// # Errors
+    /// [`CopyError::Platform`] if there is none, [`CopyError::Manifest`] if it is no index.
+    pub fn choose(&self, index: &FetchedManifest) -> Result<Digest, CopyError> {
+        choose(self, &super::read(index)?)
     }
 
     /// Whether an image for that platform is meant. What is not said fits, and 64-bit Arm is `v8` whether it says so or

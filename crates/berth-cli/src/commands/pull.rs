@@ -1,0 +1,236 @@
+//! `berth pull IMAGE`.
+
+use berth_client::{CopyError, CopyOptions, Patience, PlatformName, Repository, Sink, Source, copy};
+use berth_images::{Store, Transfer, Wanted};
+use berth_oci::media_type::is_index;
+use berth_oci::{Descriptor, Digest, ImageReference, Manifest, Reference, Role};
+use clap::Args;
+use serde_json::json;
+
+use crate::ends::{LocalStore, Remembered};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::names;
+use crate::progress::{PULL, Progress, ProgressArgs};
+use crate::registries::{Registries, RegistryArgs, Route};
+use crate::trouble::{self, Doing};
+
+pub(crate) const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth pull alpine                      docker.io/library/alpine:latest, for this machine
+  berth pull localhost:5000/app:1.9
+  berth pull --platform linux/arm64 alpine:3
+  berth pull --all-platforms quay.io/prometheus/busybox
+  berth pull -q alpine@sha256:…          prints the name alone
+
+What is here is not fetched again, and what was cut goes on where it stopped.";
+
+/// `berth pull`
+#[derive(Args)]
+pub struct PullArgs {
+    /// The image: NAME[:TAG] or NAME@DIGEST
+    image: String,
+    /// Pull all tags of the repository
+    #[arg(long, short)]
+    all_tags: bool,
+    /// Of an image for several platforms, pull this one [default: that of this machine]
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<PlatformName>,
+    /// Pull all platforms of the image
+    #[arg(long, conflicts_with = "platform")]
+    all_platforms: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+/// Pulls the image.
+pub(crate) fn run(args: &PullArgs, environment: &Environment) -> Result<(), Failure> {
+    let image = names::image(&args.image)?;
+    let registries = Registries::of(environment, &args.registry)?;
+    let platform = match args.all_platforms {
+        true => None,
+        false => Some(args.platform.clone().unwrap_or_else(PlatformName::of_this_machine)),
+    };
+    let pull = Pull { environment, args, registries, platform, store: environment.store()? };
+    environment.wait_for(async {
+        if !args.all_tags {
+            return pull.one(&image, true).await;
+        }
+        if image.tag().is_some() || image.digest().is_some() {
+            return Err(
+                Failure::other("tag can't be used with --all-tags/-a").hint("name the repository alone")
+            );
+        }
+        for tag in pull.tags(&image).await? {
+            pull.one(&names::with_tag(&image, &tag)?, false).await?;
+        }
+        Ok(())
+    })
+}
+
+struct Pull<'a> {
+    environment: &'a Environment,
+    args: &'a PullArgs,
+    registries: Registries,
+    /// All of them, if it is none.
+    platform: Option<PlatformName>,
+    store: Store,
+}
+
+impl Pull<'_> {
+    async fn tags(&self, image: &ImageReference) -> Result<Vec<String>, Failure> {
+        let repository = self.registries.repository(image).await?;
+        let told = |error| trouble::trouble(Doing::Pulling, image, error);
+        let (mut tags, mut last) = (Vec::new(), String::new());
+        loop {
+            let page = repository.client().tags(repository.name(), 1000, &last).await.map_err(told)?;
+            let more = page.more;
+            tags.extend(page.tags);
+            match tags.last() {
+                Some(tag) if more => last.clone_from(tag),
+                _ => return Ok(tags),
+            }
+        }
+    }
+
+    /// Pulls one image, and tells it in docker's words.
+    async fn one(&self, image: &ImageReference, is_alone: bool) -> Result<(), Failure> {
+        let progress = Progress::new(self.environment, self.args.progress, PULL);
+        if is_alone && image.tag().is_none() && image.digest().is_none() {
+            progress.line("Using default tag: latest");
+        }
+        let image = names::tagged(image)?;
+        let at = names::reference(&image);
+        progress.line(&format!("{at}: Pulling from {}", image.repository()));
+        let transfer = self.store.transfer().map_err(Failure::other)?;
+        let known = self.known(&image);
+        let fetched = self.fetch(&image, &at, &transfer, &progress, known.as_ref()).await?;
+        let wanted = self.platform.as_ref().map(PlatformName::platform);
+        let host = berth_images::host_platform();
+        let wanted = wanted.as_ref().map_or(Wanted::Prefer(&host), Wanted::Only);
+        let listed = transfer.put_image(Some(&image), &fetched.top, wanted).map_err(Failure::other)?;
+        let (name, digest) = (image.familiar(), &fetched.top.digest);
+        progress.line(&format!("Digest: {digest}"));
+        let status = match fetched.is_new {
+            true => format!("Downloaded newer image for {name}"),
+            false => format!("Image is up to date for {name}"),
+        };
+        progress.line(&format!("Status: {status}"));
+        let result = json!({
+            "image": image.to_string(),
+            "id": listed.id.to_string(),
+            "digest": digest.to_string(),
+            "size": listed.size,
+            "new": fetched.is_new,
+        });
+        progress.finish(&result, &image.to_string())
+    }
+
+    /// What the name stands for in the store now.
+    fn known(&self, image: &ImageReference) -> Option<Descriptor> {
+        let listed = self.store.list().ok()?;
+        let named = listed.into_iter().find(|listed| match image.digest() {
+            Some(digest) => listed.image.descriptor.digest == *digest,
+            None => listed.name.as_ref() == Some(image),
+        });
+        Some(named?.image.descriptor)
+    }
+
+    /// Fetches what is missing of an image, from the first place that has it.
+    async fn fetch(
+        &self,
+        image: &ImageReference,
+        at: &Reference,
+        transfer: &Transfer,
+        progress: &Progress,
+        known: Option<&Descriptor>,
+    ) -> Result<Fetched, Failure> {
+        let mut routes = self.registries.routes(image)?.into_iter().peekable();
+        while let Some(route) = routes.next() {
+            let tried = self.fetch_from(&route, image, at, transfer, progress, known).await;
+            match tried {
+                Err(failure) if routes.peek().is_some() => {
+                    tracing::debug!(target: "berth_egress::requests", "mirror {}: {failure}", route.host);
+                }
+                tried => return tried,
+            }
+        }
+        Err(Failure::other(format!("{} has no place", image.familiar())))
+    }
+
+    async fn fetch_from(
+        &self,
+        route: &Route,
+        image: &ImageReference,
+        at: &Reference,
+        transfer: &Transfer,
+        progress: &Progress,
+        known: Option<&Descriptor>,
+    ) -> Result<Fetched, Failure> {
+        let repository = self.registries.at(route).await?;
+        if let Some(known) = known
+            && self.is_whole(transfer, known)
+            && names(&repository, at, &known.digest).await
+        {
+            return Ok(Fetched { top: known.clone(), is_new: false });
+        }
+        let source = Remembered::new(repository);
+        let fetched = self.fetch_missing(&source, at, transfer, progress).await;
+        let top = fetched.map_err(|error| trouble::of_copy(Doing::Pulling, image, error))?;
+        let is_new = known.is_none_or(|known| known.digest != top.digest);
+        Ok(Fetched { top, is_new })
+    }
+
+    /// Whether everything that is wanted of an image is here.
+    fn is_whole(&self, transfer: &Transfer, known: &Descriptor) -> bool {
+        let wanted = self.platform.as_ref().map(PlatformName::platform);
+        wanted.is_some_and(|wanted| transfer.has_image(known, Wanted::Only(&wanted)).unwrap_or_default())
+    }
+
+    async fn fetch_missing(
+        &self,
+        source: &Remembered<Repository>,
+        at: &Reference,
+        transfer: &Transfer,
+        progress: &Progress,
+    ) -> Result<Descriptor, CopyError> {
+        let top = source.manifest(at).await.map_err(CopyError::Source)?;
+        let sink = LocalStore(transfer.clone());
+        let mut root = top.digest.clone();
+        if let Some(platform) = self.platform.as_ref().filter(|_| is_index(&top.media_type)) {
+            root = platform.choose(&top)?;
+        }
+        begin(source, &root, progress).await?;
+        let options = CopyOptions { watch: progress.watch(), ..CopyOptions::default() };
+        let root = Reference::Digest(root);
+        copy(source, &root, &sink, &root, &options).await?;
+        // The index is kept as it is, though not all of its images are, so that the digest stays.
+        sink.put_manifest(at, &top).await.map_err(CopyError::Sink)?;
+        Ok(Descriptor::new(top.media_type, top.digest, top.content.len() as u64))
+    }
+}
+
+/// What was fetched, or was here.
+struct Fetched {
+    top: Descriptor,
+    /// Whether the name stood for something else before.
+    is_new: bool,
+}
+
+/// Whether a reference still names what is here. Registries do not count that as a pull.
+async fn names(repository: &Repository, at: &Reference, digest: &Digest) -> bool {
+    let head = repository.client().head_manifest(repository.name(), at, Patience::Long).await;
+    head.is_ok_and(|head| head.digest.as_ref() == Some(digest))
+}
+
+/// Tells which layers an image has. Of several images each tells when it begins.
+async fn begin(source: &impl Source, root: &Digest, progress: &Progress) -> Result<(), CopyError> {
+    let manifest = source.manifest(&Reference::Digest(root.clone())).await.map_err(CopyError::Source)?;
+    if let Ok(read) = Manifest::read(&manifest.media_type, &manifest.content) {
+        let layers = read.references.iter().filter(|reference| reference.role == Role::Layer);
+        progress.begin(layers.map(|layer| &layer.descriptor));
+    }
+    Ok(())
+}
