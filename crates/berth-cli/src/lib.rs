@@ -8,11 +8,14 @@ mod command;
 pub mod commands;
 mod ends;
 mod environment;
+mod listing;
 mod names;
 mod progress;
 mod registries;
 mod requests;
+mod template;
 mod trouble;
+mod units;
 
 pub mod failure;
 pub mod output;
