@@ -11,12 +11,37 @@ use crate::failure::Failure;
 pub enum ImageCommand {
     /// Print the digest of an image, without pulling it
     Digest(commands::digest::DigestArgs),
+    /// Show how an image was built
+    History(commands::history::HistoryArgs),
+    /// List images
+    #[command(after_help = commands::images::EXAMPLES)]
+    Images(commands::images::ImagesArgs),
+    /// Make an image of a file system
+    #[command(after_help = commands::import::EXAMPLES)]
+    Import(commands::import::ImportArgs),
+    /// Show everything that an image says of itself
+    #[command(after_help = commands::inspect::EXAMPLES)]
+    Inspect(commands::inspect::InspectArgs),
+    /// Load images from an archive
+    #[command(after_help = commands::load::EXAMPLES)]
+    Load(commands::load::LoadArgs),
+    /// Remove images without a tag, and what interrupted transfers have left
+    Prune(commands::prune::PruneArgs),
     /// Download an image from a registry
     #[command(after_help = commands::pull::EXAMPLES)]
     Pull(commands::pull::PullArgs),
     /// Upload an image to a registry
     #[command(after_help = commands::push::EXAMPLES)]
     Push(commands::push::PushArgs),
+    /// Remove images
+    #[command(after_help = commands::rmi::EXAMPLES)]
+    Rmi(commands::rmi::RmiArgs),
+    /// Save images into an archive
+    #[command(after_help = commands::save::EXAMPLES)]
+    Save(commands::save::SaveArgs),
+    /// Give an image another name
+    #[command(after_help = commands::tag::EXAMPLES)]
+    Tag(commands::tag::TagArgs),
 }
 
 impl ImageCommand {
@@ -27,8 +52,17 @@ impl ImageCommand {
     pub fn run(&self, environment: &Environment) -> Result<(), Failure> {
         match self {
             ImageCommand::Digest(args) => commands::digest::run(args, environment),
+            ImageCommand::History(args) => commands::history::run(args, environment),
+            ImageCommand::Images(args) => commands::images::run(args, environment),
+            ImageCommand::Import(args) => commands::import::run(args, environment),
+            ImageCommand::Inspect(args) => commands::inspect::run(args, environment),
+            ImageCommand::Load(args) => commands::load::run(args, environment),
+            ImageCommand::Prune(args) => commands::prune::run(args, environment),
             ImageCommand::Pull(args) => commands::pull::run(args, environment),
             ImageCommand::Push(args) => commands::push::run(args, environment),
+            ImageCommand::Rmi(args) => commands::rmi::run(args, environment),
+            ImageCommand::Save(args) => commands::save::run(args, environment),
+            ImageCommand::Tag(args) => commands::tag::run(args, environment),
         }
     }
 }

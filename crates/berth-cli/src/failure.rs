@@ -20,17 +20,19 @@ pub struct Failure {
     kind: Kind,
     source: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
+    /// What failed beside it.
+    others: Vec<Failure>,
 }
 
 impl Failure {
     /// A mistake of the user, in the command line or the configuration.
     pub fn usage(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
-        Failure { kind: Kind::Usage, source: source.into(), hints: Vec::new() }
+        Failure { kind: Kind::Usage, source: source.into(), hints: Vec::new(), others: Vec::new() }
     }
 
     /// Any other failure.
     pub fn other(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
-        Failure { kind: Kind::Other, source: source.into(), hints: Vec::new() }
+        Failure { kind: Kind::Other, source: source.into(), hints: Vec::new(), others: Vec::new() }
     }
 
     /// Adds what the user can do about it.
@@ -39,13 +41,24 @@ impl Failure {
         self
     }
 
+    /// What comes of several things of which some failed: nothing, or a failure that tells of each.
+    ///
+    /// # Errors
+    /// If there is one at least.
+    pub fn of_several(failures: Vec<Failure>) -> Result<(), Failure> {
+        let mut failures = failures.into_iter();
+        let Some(mut first) = failures.next() else { return Ok(()) };
+        first.others.extend(failures);
+        Err(first)
+    }
+
     /// Writes it to standard error and gives the exit code. A reader that went away (`berth … | head`) is no failure.
     pub fn tell(&self) -> ExitCode {
         if self.is_broken_pipe() {
             return ExitCode::SUCCESS;
         }
         // Nothing is left to try when standard error is gone too.
-        let _ = io::stderr().lock().write_all(self.text(io::stderr().is_terminal()).as_bytes());
+        let _ = io::stderr().lock().write_all(self.text(is_colored()).as_bytes());
         match self.kind {
             Kind::Usage => ExitCode::from(2),
             Kind::Other => ExitCode::FAILURE,
@@ -72,6 +85,7 @@ impl Failure {
         for hint in &self.hints {
             text.push_str(&format!("{cyan}hint{plain}: {hint}\n"));
         }
+        self.others.iter().for_each(|other| text.push_str(&other.text(is_colored)));
         text
     }
 
@@ -88,6 +102,12 @@ impl Failure {
         }
         false
     }
+}
+
+/// Whether colours are welcome on standard error (<https://no-color.org>).
+fn is_colored() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !refused
 }
 
 /// In one line, for a failure that is one of many.

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use berth_client::{ClientError, CopyError, EgressError, EndError};
+use berth_images::Error as StoreError;
 use berth_oci::{DOCKER_HUB, ImageReference};
 
 use crate::failure::Failure;
@@ -58,6 +59,16 @@ fn refused(doing: Doing, image: &ImageReference, error: ClientError) -> Failure 
         registry => {
             failure.hint(format!("'berth login {registry}' signs in; who did needs the right to do this"))
         }
+    }
+}
+
+/// The failure of the local store, in docker's words where it has some.
+pub(crate) fn of_store(error: StoreError) -> Failure {
+    match error {
+        StoreError::NoSuchImage { text } => {
+            Failure::other(format!("No such image: {text}")).hint("'berth images' lists what is here")
+        }
+        error => Failure::other(error),
     }
 }
 

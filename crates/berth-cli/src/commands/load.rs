@@ -1,0 +1,58 @@
+//! `berth load`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
+
+use berth_images::host_platform;
+use clap::Args;
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::output::line;
+use crate::trouble;
+
+pub(crate) const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth load -i app.tar
+  docker save app:1.9 | berth load
+  buildah push app oci-archive:app.tar && berth load -i app.tar
+
+Archives of docker and podman and OCI archives, plain or packed with gzip or Zstandard.";
+
+/// `berth load`
+#[derive(Args)]
+pub struct LoadArgs {
+    /// Read a file instead of standard input
+    #[arg(long, short, value_name = "FILE")]
+    input: Option<PathBuf>,
+    /// Print nothing but what was loaded
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Loads the images of an archive.
+pub(crate) fn run(args: &LoadArgs, environment: &Environment) -> Result<(), Failure> {
+    let input: Box<dyn Read> = match &args.input {
+        Some(path) => Box::new(opened(path)?),
+        None if io::stdin().is_terminal() => {
+            return Err(Failure::other("requested load from stdin, but stdin is empty")
+                .hint("-i FILE reads a file, and '<' redirects"));
+        }
+        None => Box::new(io::stdin().lock()),
+    };
+    for loaded in environment.store()?.load(input, &host_platform()).map_err(trouble::of_store)? {
+        if loaded.names.is_empty() {
+            line(&format!("Loaded image ID: {}", loaded.image.id))?;
+        }
+        for name in loaded.names {
+            line(&format!("Loaded image: {}", name.familiar()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens a file that somebody named.
+pub(crate) fn opened(path: &PathBuf) -> Result<File, Failure> {
+    File::open(path).map_err(|error| Failure::other(format!("open {}: {error}", path.display())))
+}
