@@ -12,6 +12,7 @@ mod listing;
 mod names;
 mod progress;
 mod registries;
+mod remote;
 mod requests;
 mod template;
 mod trouble;

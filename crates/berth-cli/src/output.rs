@@ -17,6 +17,11 @@ pub fn line(text: &str) -> Result<(), Failure> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
+/// A text of somebody else's without what would move the cursor or change colours.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+}
+
 /// Prints rows under headings, each column as wide as its widest entry.
 pub fn table(headings: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();

@@ -67,7 +67,7 @@ enum Manner {
     Quiet,
     Lines,
     Json,
-    Bars(Bars),
+    Bars(Box<Bars>),
 }
 
 /// A layer that was met.
@@ -86,7 +86,7 @@ impl Progress {
         let manner = match (args.quiet, args.json) {
             (true, _) => Manner::Quiet,
             (false, true) => Manner::Json,
-            (false, false) if environment.is_watched => Manner::Bars(Bars::new(environment.is_colored)),
+            (false, false) if environment.is_watched => Manner::Bars(Box::new(Bars::new(environment.is_colored))),
             (false, false) => Manner::Lines,
         };
         Progress(Arc::new(Shown { words, manner, layers: Mutex::default(), order: Mutex::default() }))

@@ -102,11 +102,6 @@ impl Registries {
         Ok(client.repository(route.repository.clone()))
     }
 
-    /// The registry of an image, with the sign-in that was kept for the image, or else for the registry.
-    pub(crate) async fn client(&self, image: &ImageReference) -> Result<Client, Failure> {
-        Ok(self.repository(image).await?.client().clone())
-    }
-
     /// A registry (`host[:port]`), with the sign-in that was kept for it.
     pub(crate) async fn registry(&self, host: &str) -> Result<Client, Failure> {
         self.client_for(host, host, None).await

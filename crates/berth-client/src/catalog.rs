@@ -1,6 +1,7 @@
 //! What repositories there are: the list of them, and the search of old times, which docker still asks.
 
-use berth_egress::Link;
+use berth_egress::{Link, whole};
+use bytes::Bytes;
 use http::header::LINK;
 use http::{HeaderName, HeaderValue, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -8,7 +9,7 @@ use serde::Deserialize;
 
 use crate::health::Asked;
 use crate::scope::Scope;
-use crate::{Client, ClientError, Patience};
+use crate::{Client, ClientError, Patience, fault};
 
 /// Bytes of one answer.
 const LONGEST: usize = 8 << 20;
@@ -83,6 +84,25 @@ impl Client {
         let mut results = results.results.unwrap_or_default();
         results.truncate(limit);
         Ok(results)
+    }
+}
+
+impl Client {
+    /// Asks the registry for something beside the distribution API, such as the management API of a Berth: `target` is a
+    /// path of its own host. A password goes along at once, as such APIs want it. The answer is at most 8 MiB.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn api(&self, method: Method, target: &str) -> Result<Bytes, ClientError> {
+        let mut question = self.question(method, "", Scope::none(), Asked::Manifest)?;
+        question.link = Link::new(self.origin().clone(), target)?;
+        let password = self.0.auth.basic()?;
+        let response = self.send(&question, &question.link, password.as_ref()).await?;
+        if !response.status().is_success() {
+            return Err(fault::of(response).await);
+        }
+        let body = whole(response.into_body(), LONGEST).await?;
+        Ok(body)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 mod cli;
 mod client;
@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod data_folder;
 mod exposure;
+mod help;
 mod logging;
 mod notify;
 mod page;
@@ -21,7 +22,12 @@ fn main() -> ExitCode {
     if let Some(done) = commands::inspect_layer::serve() {
         return done;
     }
-    match cli::Cli::parse().command.run() {
+    let program = help::grouped(cli::Cli::command()).get_matches();
+    let cli = match cli::Cli::from_arg_matches(&program) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }
