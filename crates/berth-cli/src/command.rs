@@ -9,6 +9,9 @@ use crate::failure::Failure;
 /// The commands about images.
 #[derive(Subcommand)]
 pub enum ImageCommand {
+    /// Copy an image from anywhere to anywhere
+    #[command(after_help = commands::copy::EXAMPLES)]
+    Copy(commands::copy::CopyArgs),
     /// Print the digest of an image, without pulling it
     #[command(after_help = commands::digest::EXAMPLES)]
     Digest(commands::digest::DigestArgs),
@@ -74,6 +77,7 @@ impl ImageCommand {
     /// [`Failure`], which is to be told.
     pub fn run(&self, environment: &Environment) -> Result<(), Failure> {
         match self {
+            ImageCommand::Copy(args) => commands::copy::run(args, environment),
             ImageCommand::Digest(args) => commands::digest::run(args, environment),
             ImageCommand::History(args) => commands::history::run(args, environment),
             ImageCommand::Images(args) => commands::images::run(args, environment),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod config;
+pub mod copy;
 pub mod digest;
 pub mod history;
 pub mod images;
