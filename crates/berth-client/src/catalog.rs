@@ -7,11 +7,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::health::Asked;
+use crate::pages::LONGEST;
 use crate::scope::Scope;
 use crate::{Client, ClientError, Patience};
-
-/// Bytes of one answer.
-const LONGEST: usize = 8 << 20;
 
 /// A part of the repositories of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +59,7 @@ impl Client {
         let question = self.question(Method::GET, &path, Scope::catalog(), Asked::Manifest)?;
         let response = self.ask_whole(&question, Patience::Long, LONGEST).await?;
         let more = response.headers().contains_key(LINK);
-        let list: Catalog = serde_json::from_slice(response.body())
-            .map_err(|_| ClientError::Useless { what: "its list of repositories is none" })?;
-        Ok(CatalogPage { repositories: list.repositories.unwrap_or_default(), more })
+        Ok(CatalogPage { repositories: read(response.body())?, more })
     }
 
     /// Looks for repositories by a word, as `docker search` does; at most `limit`.
@@ -84,6 +80,13 @@ impl Client {
         results.truncate(limit);
         Ok(results)
     }
+}
+
+/// The repositories of a page.
+pub(crate) fn read(page: &[u8]) -> Result<Vec<String>, ClientError> {
+    let list: Catalog = serde_json::from_slice(page)
+        .map_err(|_| ClientError::Useless { what: "its list of repositories is none" })?;
+    Ok(list.repositories.unwrap_or_default())
 }
 
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
