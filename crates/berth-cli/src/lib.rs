@@ -8,17 +8,25 @@ mod command;
 pub mod commands;
 mod ends;
 mod environment;
+mod fetching;
 mod listing;
 mod names;
+mod place;
 mod progress;
 mod registries;
+mod remote;
 mod requests;
 mod template;
 mod trouble;
 mod units;
 
+#[cfg(test)]
+mod tests;
+
+pub mod exit;
 pub mod failure;
 pub mod output;
+pub mod removal;
 
 pub use command::ImageCommand;
 pub use environment::Environment;

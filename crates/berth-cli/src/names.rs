@@ -1,6 +1,6 @@
 //! Names of images as docker reads them.
 
-use berth_oci::{ImageReference, Reference, Tag};
+use berth_oci::{DOCKER_HUB, ImageReference, Reference, Tag};
 
 use crate::failure::Failure;
 
@@ -45,6 +45,16 @@ pub(crate) fn reference(image: &ImageReference) -> Reference {
         (Some(digest), _) => Reference::Digest(digest.clone()),
         (None, Some(tag)) => Reference::Tag(tag.clone()),
         (None, None) => Reference::Tag(latest()),
+    }
+}
+
+/// A registry as people write it for `login`: nothing is Docker Hub, and an address means its host.
+pub(crate) fn host(text: Option<&str>) -> String {
+    let text = text.unwrap_or(DOCKER_HUB);
+    let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    match text.split('/').next().unwrap_or_default() {
+        "" | "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
+        host => host.to_owned(),
     }
 }
 

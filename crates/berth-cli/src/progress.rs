@@ -51,6 +51,10 @@ pub(crate) const PULL: Words = Words {
 pub(crate) const PUSH: Words =
     Words { begun: "Preparing", moving: "Pushing", existed: "Layer already exists", done: &["Pushed"] };
 
+/// What is said of a copy.
+pub(crate) const COPY: Words =
+    Words { begun: "Waiting", moving: "Copying", existed: "Already there", done: &["Copied"] };
+
 /// A transfer that is shown. Clones show the same one.
 #[derive(Clone)]
 pub(crate) struct Progress(Arc<Shown>);
@@ -59,6 +63,8 @@ struct Shown {
     words: Words,
     manner: Manner,
     layers: Mutex<HashMap<Digest, Layer>>,
+    /// From which repository all layers are taken of which nothing else is known.
+    home: Mutex<Option<String>>,
     /// The layers that were told of beforehand.
     order: Mutex<Vec<Descriptor>>,
 }
@@ -67,7 +73,7 @@ enum Manner {
     Quiet,
     Lines,
     Json,
-    Bars(Bars),
+    Bars(Box<Bars>),
 }
 
 /// A layer that was met.
@@ -86,10 +92,18 @@ impl Progress {
         let manner = match (args.quiet, args.json) {
             (true, _) => Manner::Quiet,
             (false, true) => Manner::Json,
-            (false, false) if environment.is_watched => Manner::Bars(Bars::new(environment.is_colored)),
+            (false, false) if environment.is_watched => {
+                Manner::Bars(Box::new(Bars::new(environment.is_colored)))
+            }
             (false, false) => Manner::Lines,
         };
-        Progress(Arc::new(Shown { words, manner, layers: Mutex::default(), order: Mutex::default() }))
+        Progress(Arc::new(Shown {
+            words,
+            manner,
+            layers: Mutex::default(),
+            home: Mutex::default(),
+            order: Mutex::default(),
+        }))
     }
 
     /// Prints a line that is neither about a layer nor the result.
@@ -142,6 +156,11 @@ impl Progress {
     /// Tells from which repository the registry is asked to take a layer.
     pub(crate) fn mounting(&self, layer: &Digest, from: &str) {
         self.layers().entry(layer.clone()).or_default().from = Some(from.to_owned());
+    }
+
+    /// Tells from which repository the registry is asked to take whatever it has there.
+    pub(crate) fn mounting_all(&self, from: &str) {
+        *self.0.home.lock().unwrap_or_else(PoisonError::into_inner) = Some(from.to_owned());
     }
 
     /// Who is told of each step.
@@ -207,6 +226,8 @@ impl Shown {
     }
 
     fn done(&self, blob: &Descriptor, how: Uploaded, from: Option<&str>) {
+        let home = self.home.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = from.or(home.as_deref()).filter(|_| how == Uploaded::Mounted);
         let mounted = format!("Mounted from {}", from.unwrap_or("another repository"));
         let (state, words): (_, Vec<&str>) = match how {
             Uploaded::Existed => ("existed", vec![self.words.existed]),

@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use berth_client::{
-    Client, ClientOptions, Credentials, FindError, Proxies, Reach, Repository, Secret, Security, known,
-};
+use berth_client::{Client, ClientOptions, Credentials, Proxies, Reach, Repository, Secret, Security, known};
 use berth_engine_config::{
     Certificates, Daemon, DockerConfig, Endpoint, Folders, SignIn, certificates, sign_in,
 };
@@ -102,11 +100,6 @@ impl Registries {
         Ok(client.repository(route.repository.clone()))
     }
 
-    /// The registry of an image, with the sign-in that was kept for the image, or else for the registry.
-    pub(crate) async fn client(&self, image: &ImageReference) -> Result<Client, Failure> {
-        Ok(self.repository(image).await?.client().clone())
-    }
-
     /// A registry (`host[:port]`), with the sign-in that was kept for it.
     pub(crate) async fn registry(&self, host: &str) -> Result<Client, Failure> {
         self.client_for(host, host, None).await
@@ -153,10 +146,7 @@ impl Registries {
         if known(host).is_some() {
             return Client::new(options).map_err(Failure::other);
         }
-        Client::find(host, security, options).await.map_err(|error| match error {
-            FindError::Client(error) => trouble::of_registry(host, error),
-            error => Failure::other(error),
-        })
+        Client::find(host, security, options).await.map_err(|error| trouble::unfound(host, error))
     }
 
     fn security(&self, host: &str) -> Security {

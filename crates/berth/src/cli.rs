@@ -48,6 +48,12 @@ const SERVE_EXAMPLES: &str = "\
 All options: 'berth serve --help'. Each can also be set in berth.toml ('berth config default' prints
 one) and in the environment (BERTH_LISTEN, …); flags win over both.";
 
+const CONFIG_EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth config default > berth.toml      a file with every option of a server, to begin with
+  berth config show                      what a server here would run with
+  berth config localhost:5000/app:1.9    the configuration of an image at a registry";
+
 const USER_EXAMPLES: &str = "\
 \x1b[1;32mExamples:\x1b[0m
   berth user add alice --admin           asks for the password
@@ -107,9 +113,10 @@ pub(crate) enum Command {
     /// Start the registry
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ConfigArgs),
-    /// Look at the configuration: check it, show it, begin a file
-    #[command(subcommand, arg_required_else_help = true)]
-    Config(ConfigCommand),
+    /// The configuration of a server: check it, show it, begin a file; or that of an image
+    #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(ConfigOf),
     /// Add, list, change and remove users
     #[command(subcommand, arg_required_else_help = true, after_help = USER_EXAMPLES)]
     User(UserCommand),
@@ -168,7 +175,16 @@ pub(crate) enum Command {
     Man(commands::man::ManArgs),
 }
 
-/// `berth config …`
+/// `berth config …`: with a subcommand about a server, with a name about an image.
+#[derive(Args)]
+pub(crate) struct ConfigOf {
+    #[command(subcommand)]
+    server: Option<ConfigCommand>,
+    #[command(flatten)]
+    image: berth_cli::commands::config::ConfigArgs,
+}
+
+/// `berth config …` of a server
 #[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Check a file, or everything that `berth serve` would read
@@ -179,6 +195,14 @@ pub(crate) enum ConfigCommand {
     Default,
     /// Print the reference of all options (Markdown)
     Reference,
+}
+
+impl ConfigCommand {
+    /// What can stand behind `berth config`, beside an image.
+    pub(crate) fn names() -> Vec<String> {
+        let program = ConfigCommand::augment_subcommands(Clap::new("config"));
+        program.get_subcommands().map(|command| command.get_name().to_owned()).collect()
+    }
 }
 
 /// `berth config check`
@@ -313,10 +337,13 @@ impl Command {
     pub(crate) fn run(self) -> Result<(), Failure> {
         match self {
             Command::Serve(args) => commands::serve::run(&args),
-            Command::Config(ConfigCommand::Check(args)) => commands::config::check(&args),
-            Command::Config(ConfigCommand::Show(args)) => commands::config::show(&args),
-            Command::Config(ConfigCommand::Default) => commands::config::default(),
-            Command::Config(ConfigCommand::Reference) => commands::config::reference(),
+            Command::Config(of) => match of.server {
+                Some(ConfigCommand::Check(args)) => commands::config::check(&args),
+                Some(ConfigCommand::Show(args)) => commands::config::show(&args),
+                Some(ConfigCommand::Default) => commands::config::default(),
+                Some(ConfigCommand::Reference) => commands::config::reference(),
+                None => berth_cli::commands::config::run(&of.image, &Environment::of_process()),
+            },
             Command::User(command) => commands::user::run(&command),
             Command::Team(command) => commands::team::run(&command),
             Command::Robot(command) => commands::robot::run(&command),

@@ -1,16 +1,18 @@
 //! `berth pull IMAGE`.
 
-use berth_client::{CopyError, CopyOptions, Patience, PlatformName, Repository, Sink, Source, copy};
+use berth_client::{CopyOptions, Patience, PlatformName, Repository};
 use berth_images::{Store, Transfer, Wanted};
-use berth_oci::media_type::is_index;
-use berth_oci::{Descriptor, Digest, ImageReference, Manifest, Reference, Role};
+use berth_oci::{Descriptor, Digest, ImageReference, Reference};
 use clap::Args;
 use serde_json::json;
 
+use crate::commands::copy;
 use crate::ends::{LocalStore, Remembered};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::fetching;
 use crate::names;
+use crate::place::Place;
 use crate::progress::{PULL, Progress, ProgressArgs};
 use crate::registries::{Registries, RegistryArgs, Route};
 use crate::trouble::{self, Doing};
@@ -28,25 +30,28 @@ What is here is not fetched again, and what was cut goes on where it stopped.";
 /// `berth pull`
 #[derive(Args)]
 pub struct PullArgs {
-    /// The image: NAME[:TAG] or NAME@DIGEST
-    image: String,
+    /// The image: NAME[:TAG] or NAME@DIGEST; or oci:DIR, docker-daemon:NAME and others, as for copy
+    pub(crate) image: String,
     /// Pull all tags of the repository
     #[arg(long, short)]
     all_tags: bool,
     /// Of an image for several platforms, pull this one [default: that of this machine]
     #[arg(long, value_name = "OS/ARCH")]
-    platform: Option<PlatformName>,
+    pub(crate) platform: Option<PlatformName>,
     /// Pull all platforms of the image
     #[arg(long, conflicts_with = "platform")]
-    all_platforms: bool,
+    pub(crate) all_platforms: bool,
     #[command(flatten)]
-    progress: ProgressArgs,
+    pub(crate) progress: ProgressArgs,
     #[command(flatten)]
-    registry: RegistryArgs,
+    pub(crate) registry: RegistryArgs,
 }
 
 /// Pulls the image.
 pub(crate) fn run(args: &PullArgs, environment: &Environment) -> Result<(), Failure> {
+    if Place::is_transport(&args.image) {
+        return copy::into_store(args, environment);
+    }
     let image = names::image(&args.image)?;
     let registries = Registries::of(environment, &args.registry)?;
     let platform = match args.all_platforms {
@@ -177,8 +182,11 @@ impl Pull<'_> {
             return Ok(Fetched { top: known.clone(), is_new: false });
         }
         let source = Remembered::new(repository);
-        let fetched = self.fetch_missing(&source, at, transfer, progress).await;
-        let top = fetched.map_err(|error| trouble::of_copy(Doing::Pulling, image, error))?;
+        let sink = LocalStore::new(transfer.clone());
+        let fetched =
+            fetching::fetch(&source, at, &sink, self.platform.as_ref(), CopyOptions::default(), progress)
+                .await;
+        let (top, _) = fetched.map_err(|error| trouble::of_copy(Doing::Pulling, image, error))?;
         let is_new = known.is_none_or(|known| known.digest != top.digest);
         Ok(Fetched { top, is_new })
     }
@@ -187,28 +195,6 @@ impl Pull<'_> {
     fn is_whole(&self, transfer: &Transfer, known: &Descriptor) -> bool {
         let wanted = self.platform.as_ref().map(PlatformName::platform);
         wanted.is_some_and(|wanted| transfer.has_image(known, Wanted::Only(&wanted)).unwrap_or_default())
-    }
-
-    async fn fetch_missing(
-        &self,
-        source: &Remembered<Repository>,
-        at: &Reference,
-        transfer: &Transfer,
-        progress: &Progress,
-    ) -> Result<Descriptor, CopyError> {
-        let top = source.manifest(at).await.map_err(CopyError::Source)?;
-        let sink = LocalStore(transfer.clone());
-        let mut root = top.digest.clone();
-        if let Some(platform) = self.platform.as_ref().filter(|_| is_index(&top.media_type)) {
-            root = platform.choose(&top)?;
-        }
-        begin(source, &root, progress).await?;
-        let options = CopyOptions { watch: progress.watch(), ..CopyOptions::default() };
-        let root = Reference::Digest(root);
-        copy(source, &root, &sink, &root, &options).await?;
-        // The index is kept as it is, though not all of its images are, so that the digest stays.
-        sink.put_manifest(at, &top).await.map_err(CopyError::Sink)?;
-        Ok(Descriptor::new(top.media_type, top.digest, top.content.len() as u64))
     }
 }
 
@@ -223,14 +209,4 @@ struct Fetched {
 async fn names(repository: &Repository, at: &Reference, digest: &Digest) -> bool {
     let head = repository.client().head_manifest(repository.name(), at, Patience::Long).await;
     head.is_ok_and(|head| head.digest.as_ref() == Some(digest))
-}
-
-/// Tells which layers an image has. Of several images each tells when it begins.
-async fn begin(source: &impl Source, root: &Digest, progress: &Progress) -> Result<(), CopyError> {
-    let manifest = source.manifest(&Reference::Digest(root.clone())).await.map_err(CopyError::Source)?;
-    if let Ok(read) = Manifest::read(&manifest.media_type, &manifest.content) {
-        let layers = read.references.iter().filter(|reference| reference.role == Role::Layer);
-        progress.begin(layers.map(|layer| &layer.descriptor));
-    }
-    Ok(())
 }

@@ -2,13 +2,14 @@
 //! wait; what goes between is a few pieces at a time.
 
 use std::io;
+use std::sync::{Mutex, PoisonError};
 
 use berth_client::{
     Content, EndError, FetchedManifest, FileContent, Pieces, Progress, Repository, Sink, Source, Uploaded,
 };
-use berth_images::{Error, Image, Incoming, Transfer};
+use berth_images::{Entry, Error, Image, Incoming, Transfer};
 use berth_oci::media_type::{OCI_INDEX, OCI_MANIFEST};
-use berth_oci::{Descriptor, Digest, Reference};
+use berth_oci::{Descriptor, Digest, Manifest, Reference, Tag};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
@@ -21,8 +22,9 @@ const WAITING: usize = 4;
 /// An image of a local store, to be read.
 pub(crate) struct LocalImage {
     transfer: Transfer,
-    /// What it is when it is asked for by a tag.
     top: Descriptor,
+    /// What else lies there under a name: signatures and such.
+    others: Vec<Entry>,
 }
 
 impl LocalImage {
@@ -32,13 +34,22 @@ impl LocalImage {
     /// The error of the disk.
     pub(crate) fn new(transfer: Transfer, image: &Image) -> Result<LocalImage, Error> {
         transfer.keep_image(image)?;
-        Ok(LocalImage { transfer, top: image.descriptor.clone() })
+        Ok(LocalImage { transfer, top: image.descriptor.clone(), others: Vec::new() })
+    }
+
+    /// An entry of a layout, beside others.
+    pub(crate) fn of_layout(transfer: Transfer, top: Descriptor, others: Vec<Entry>) -> LocalImage {
+        LocalImage { transfer, top, others }
     }
 }
 
 impl Source for LocalImage {
     async fn manifest(&self, at: &Reference) -> Result<FetchedManifest, EndError> {
-        let digest = at.digest().unwrap_or(&self.top.digest).clone();
+        let named = |tag: &Tag| self.others.iter().find(|entry| entry.name.as_deref() == Some(tag.as_str()));
+        let digest = match at {
+            Reference::Digest(digest) => digest.clone(),
+            Reference::Tag(tag) => named(tag).ok_or(EndError::NotFound)?.descriptor.digest.clone(),
+        };
         let (transfer, wanted) = (self.transfer.clone(), digest.clone());
         let content = waiting(move || transfer.read_document(&wanted)).await?;
         let media_type = match digest == self.top.digest {
@@ -53,9 +64,18 @@ impl Source for LocalImage {
         Box::new(LocalBlob { transfer: self.transfer.clone(), digest, size })
     }
 
-    /// A store keeps no lists of them.
-    async fn referrers(&self, _subject: &Digest) -> Result<Vec<Descriptor>, EndError> {
-        Ok(Vec::new())
+    /// Entries that name it as their subject. The images of this machine have none.
+    async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, EndError> {
+        let mut found = Vec::new();
+        for Entry { descriptor, .. } in &self.others {
+            let (transfer, digest) = (self.transfer.clone(), descriptor.digest.clone());
+            let content = waiting(move || transfer.read_document(&digest)).await?;
+            let read = Manifest::read(&descriptor.media_type, &content);
+            if read.is_ok_and(|read| read.subject.is_some_and(|of| of.digest == *subject)) {
+                found.push(descriptor.clone());
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -91,8 +111,22 @@ impl Content for LocalBlob {
 }
 
 /// A local store that takes content in. Nothing of it is listed before somebody says under which name.
-#[derive(Clone)]
-pub(crate) struct LocalStore(pub(crate) Transfer);
+pub(crate) struct LocalStore {
+    pub(crate) transfer: Transfer,
+    /// What came beside the image: signatures under their tags, and what names it as its subject.
+    beside: Mutex<Vec<Entry>>,
+}
+
+impl LocalStore {
+    pub(crate) fn new(transfer: Transfer) -> LocalStore {
+        LocalStore { transfer, beside: Mutex::default() }
+    }
+
+    /// What came beside the image.
+    pub(crate) fn beside(&self) -> Vec<Entry> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl Sink for LocalStore {
     /// Never: whether something of an image is missing is found out blob by blob, which costs nothing here.
@@ -114,8 +148,16 @@ impl Sink for LocalStore {
         }
     }
 
-    async fn put_manifest(&self, _at: &Reference, manifest: &FetchedManifest) -> Result<(), EndError> {
-        let (transfer, manifest) = (self.0.clone(), manifest.clone());
+    async fn put_manifest(&self, at: &Reference, manifest: &FetchedManifest) -> Result<(), EndError> {
+        let (transfer, manifest) = (self.transfer.clone(), manifest.clone());
+        let name = at.tag().map(ToString::to_string);
+        let read = Manifest::read(&manifest.media_type, &manifest.content);
+        if name.is_some() || read.is_ok_and(|read| read.subject.is_some()) {
+            let size = manifest.content.len() as u64;
+            let descriptor = Descriptor::new(manifest.media_type.clone(), manifest.digest.clone(), size);
+            let entry = Entry { name, descriptor };
+            self.beside.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        }
         waiting(move || transfer.put_bytes(&manifest.digest, &manifest.content)).await
     }
 }
@@ -128,7 +170,7 @@ impl LocalStore {
         content: &dyn Content,
         progress: Option<&Progress>,
     ) -> Result<Uploaded, Unfetched> {
-        let (transfer, digest, size) = (self.0.clone(), blob.digest.clone(), blob.size);
+        let (transfer, digest, size) = (self.transfer.clone(), blob.digest.clone(), blob.size);
         let Some(incoming) = waiting(move || transfer.begin(&digest, size)).await? else {
             return Ok(Uploaded::Existed);
         };

@@ -45,7 +45,7 @@ pub(super) enum Term {
 }
 
 /// How a block ends.
-enum End {
+enum Close {
     Text,
     End,
     /// `else`, and what stands behind it.
@@ -56,12 +56,15 @@ enum End {
 pub(super) fn parse(pieces: Vec<Piece>) -> Result<Vec<Node>, TemplateError> {
     let mut pieces = pieces.into_iter();
     match block(&mut pieces, 0)? {
-        (nodes, End::Text) => Ok(nodes),
+        (nodes, Close::Text) => Ok(nodes),
         _ => Err(TemplateError::Structure("an {{end}} or {{else}} has no beginning")),
     }
 }
 
-fn block(pieces: &mut impl Iterator<Item = Piece>, depth: usize) -> Result<(Vec<Node>, End), TemplateError> {
+fn block(
+    pieces: &mut impl Iterator<Item = Piece>,
+    depth: usize,
+) -> Result<(Vec<Node>, Close), TemplateError> {
     if depth > DEEPEST {
         return Err(TemplateError::Structure("it is too deep"));
     }
@@ -76,15 +79,15 @@ fn block(pieces: &mut impl Iterator<Item = Piece>, depth: usize) -> Result<(Vec<
         };
         let rest = || tokens[1..].to_vec();
         match tokens.first() {
-            Some(Token::Word(word)) if word == "end" => return Ok((nodes, End::End)),
-            Some(Token::Word(word)) if word == "else" => return Ok((nodes, End::Else(action, rest()))),
+            Some(Token::Word(word)) if word == "end" => return Ok((nodes, Close::End)),
+            Some(Token::Word(word)) if word == "else" => return Ok((nodes, Close::Else(action, rest()))),
             Some(Token::Word(word)) if ["if", "with", "range"].contains(&word.as_str()) => {
                 nodes.push(begun(word, &action, rest(), pieces, depth)?);
             }
             _ => nodes.push(simple(&action, &tokens)?),
         }
     }
-    Ok((nodes, End::Text))
+    Ok((nodes, Close::Text))
 }
 
 /// A block that begins with a word.
@@ -102,13 +105,13 @@ fn begun(
     let over = pipeline(action, &tokens)?;
     let (body, end) = block(pieces, depth + 1)?;
     let otherwise = match end {
-        End::Text => return Err(TemplateError::Structure("an {{end}} is missing")),
-        End::End => Vec::new(),
+        Close::Text => return Err(TemplateError::Structure("an {{end}} is missing")),
+        Close::End => Vec::new(),
         // `else if` is an `if` in the other branch, which shares the end.
-        End::Else(action, tokens) => match tokens.split_first() {
+        Close::Else(action, tokens) => match tokens.split_first() {
             Some((Token::Word(word), rest)) => vec![begun(word, &action, rest.to_vec(), pieces, depth + 1)?],
             _ => match block(pieces, depth + 1)? {
-                (nodes, End::End) => nodes,
+                (nodes, Close::End) => nodes,
                 _ => return Err(TemplateError::Structure("an {{end}} is missing")),
             },
         },

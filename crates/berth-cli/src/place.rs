@@ -1,0 +1,117 @@
+//! What a source or a target of a copy can be, as it is written.
+
+use std::path::PathBuf;
+
+use berth_oci::ImageReference;
+
+use crate::failure::Failure;
+use crate::names;
+
+/// Where an image is, or goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A registry: a name, or `docker://` and a name.
+    Registry(ImageReference),
+    /// The images of this machine: `local:NAME`.
+    Local(String),
+    /// An image layout in a folder: `oci:DIR[:NAME]`.
+    Layout { folder: PathBuf, name: Option<String> },
+    /// An archive: `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]`.
+    Archive { form: Form, file: PathBuf, name: Option<String> },
+    /// Docker's engine: `docker-daemon:NAME`.
+    Engine(String),
+}
+
+/// The two forms of archives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Oci,
+    Docker,
+}
+
+/// What stands before the first colon of a place that is no registry.
+const TRANSPORTS: [&str; 5] = ["local", "oci", "oci-archive", "docker-archive", "docker-daemon"];
+
+impl Place {
+    /// Reads a place. What begins with the word of no transport is a name, as docker reads it.
+    ///
+    /// # Errors
+    /// That it is neither.
+    pub(crate) fn read(text: &str) -> Result<Place, Failure> {
+        if let Some(name) = text.strip_prefix("docker://") {
+            return Ok(Place::Registry(names::image(name)?));
+        }
+        let Some((transport, rest)) = text.split_once(':').filter(|(word, _)| TRANSPORTS.contains(word))
+        else {
+            return Ok(Place::Registry(names::image(text)?));
+        };
+        if rest.is_empty() {
+            return Err(Failure::other(format!("{text} names nothing"))
+                .hint(format!("write {transport}:NAME or {transport}:PATH")));
+        }
+        Ok(match transport {
+            "local" => Place::Local(rest.to_owned()),
+            "docker-daemon" => Place::Engine(rest.to_owned()),
+            "oci" => {
+                let (folder, name) = split(rest);
+                Place::Layout { folder, name }
+            }
+            form => {
+                let form = if form == "oci-archive" { Form::Oci } else { Form::Docker };
+                let (file, name) = split(rest);
+                Place::Archive { form, file, name }
+            }
+        })
+    }
+
+    /// Whether a text names another place than a registry.
+    pub(crate) fn is_transport(text: &str) -> bool {
+        text.starts_with("docker://")
+            || text.split_once(':').is_some_and(|(word, _)| TRANSPORTS.contains(&word))
+    }
+}
+
+/// The path and what stands behind its first colon, as skopeo reads it.
+fn split(text: &str) -> (PathBuf, Option<String>) {
+    match text.split_once(':') {
+        Some((path, name)) if !name.is_empty() => (path.into(), Some(name.to_owned())),
+        Some((path, _)) => (path.into(), None),
+        None => (text.into(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_read_as_skopeo_writes_them() {
+        let layout = |folder: &str, name: Option<&str>| Place::Layout {
+            folder: folder.into(),
+            name: name.map(str::to_owned),
+        };
+        let archive = |form, file: &str, name: Option<&str>| Place::Archive {
+            form,
+            file: file.into(),
+            name: name.map(str::to_owned),
+        };
+        let registry = |name: &str| Place::Registry(name.parse().expect("a name"));
+        for (text, expected) in [
+            ("alpine", registry("docker.io/library/alpine")),
+            ("docker://localhost:5000/app:1", registry("localhost:5000/app:1")),
+            ("oci:1.9", layout("1.9", None)),
+            ("oci:./folder:app:1.9", layout("./folder", Some("app:1.9"))),
+            ("oci:/tmp/x:", layout("/tmp/x", None)),
+            ("local:app:1", Place::Local("app:1".to_owned())),
+            ("docker-daemon:app:1", Place::Engine("app:1".to_owned())),
+            ("docker-archive:/tmp/a.tar:app:1", archive(Form::Docker, "/tmp/a.tar", Some("app:1"))),
+            ("oci-archive:a.tar", archive(Form::Oci, "a.tar", None)),
+            ("local/app:1", registry("docker.io/local/app:1")),
+        ] {
+            assert_eq!(Place::read(text).expect(text), expected, "{text}");
+        }
+        for text in ["oci:", "local:", "Upper", "docker://", ""] {
+            assert!(Place::read(text).is_err(), "{text}");
+        }
+    }
+}
