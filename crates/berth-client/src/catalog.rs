@@ -62,12 +62,19 @@ impl Client {
         Ok(CatalogPage { repositories: read(response.body())?, more })
     }
 
-    /// Looks for repositories by a word, as `docker search` does; at most `limit`.
+    /// Looks for repositories by a word, as `docker search` does; at most `limit`. Whoever signed in is known before it is
+    /// asked: a registry shows everybody else what is public, and wants no credentials for that.
     ///
     /// # Errors
     /// [`ClientError::NotFound`] if the registry has no search.
     pub async fn search(&self, word: &str, limit: usize) -> Result<Vec<Found>, ClientError> {
         let mut question = self.question(Method::GET, "", Scope::search(), Asked::Manifest)?;
+        let is_somebody = self.0.auth.credentials().is_some();
+        if is_somebody
+            && let Err(error @ ClientError::Unauthorized { .. }) = self.ask(&question, Patience::Short).await
+        {
+            return Err(error);
+        }
         let word = utf8_percent_encode(word, NON_ALPHANUMERIC);
         question.link = Link::new(self.origin().clone(), &format!("/v1/search?q={word}&n={limit}"))?;
         // Without it, registries that know podman answer as if there were no search.

@@ -1,6 +1,7 @@
 //! `berth logout [REGISTRY]`.
 
 use berth_engine_config::{DockerConfig, sign_in};
+use berth_oci::DOCKER_HUB;
 use clap::Args;
 
 use crate::environment::Environment;
@@ -25,9 +26,11 @@ pub(crate) fn run(args: &LogoutArgs, environment: &Environment) -> Result<(), Fa
         }
         None => false,
     };
+    // docker calls its own registry by the key in its file.
+    let shown = if host == DOCKER_HUB { "https://index.docker.io/v1/" } else { &host };
     match forgotten {
-        true => line(&format!("Removing login credentials for {host}"))?,
-        false => line(&format!("Not logged in to {host}"))?,
+        true => line(&format!("Removing login credentials for {shown}"))?,
+        false => line(&format!("Not logged in to {shown}"))?,
     }
     // podman's sign-ins count as well, and are podman's to forget.
     if let Some((_, path)) = sign_in::find(&environment.folders, &host).map_err(Failure::other)? {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::names;
 use crate::output::{self, line};
 use crate::registries::{Registries, RegistryArgs};
 use crate::trouble;
@@ -25,7 +26,8 @@ pub struct LsArgs {
 
 /// Lists the repositories of a registry, one a line, as far as one may see them.
 pub(crate) fn run(args: &LsArgs, environment: &Environment) -> Result<(), Failure> {
-    let (host, prefix) = args.place.split_once('/').unwrap_or((&args.place, ""));
+    let place = names::without_scheme(&args.place);
+    let (host, prefix) = place.split_once('/').unwrap_or((place, ""));
     let registries = Registries::of(environment, &args.registry)?;
     let mut all = Vec::new();
     environment.wait_for(each(&registries, host, |names| {

@@ -90,12 +90,13 @@ async fn delete(remote: &Remote, at: &Reference, is_json: bool) -> Result<(), Fa
             let word = if is_tag { "Untagged" } else { "Deleted" };
             line(&format!("{word}: {}", remote.image.familiar()))
         }
-        // Docker's registry before 3.0 deletes by digest alone, and says it in one of these ways.
-        Err(ClientError::Refused {
-            status: StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST,
-            message,
-            ..
-        }) => unsupported(remote, at, message.as_deref()).await,
+        Err(ClientError::Refused { status: StatusCode::METHOD_NOT_ALLOWED, message, .. }) => {
+            unsupported(remote, at, message.as_deref()).await
+        }
+        // Docker's registry before 3.0 takes a tag for a digest that is none.
+        Err(ClientError::Refused { status: StatusCode::BAD_REQUEST, .. }) if is_tag => {
+            unsupported(remote, at, None).await
+        }
         Err(error) => Err(trouble::trouble(Doing::Deleting, &remote.image, error)),
     }
 }
@@ -169,7 +170,7 @@ fn guess(at: &Reference, digest: &Digest, tags: &[String]) -> Result<(), Failure
         line(&format!("image {digest} would go"))?;
         return line("nothing was changed");
     }
-    line(&format!("tag {at} would be removed"))?;
+    line(&format!("tag {at} would be removed, if the registry deletes tags alone"))?;
     let others: Vec<_> = tags.iter().filter(|tag| **tag != at.to_string()).map(String::as_str).collect();
     match others[..] {
         [] => line(&format!("image {digest} has no other tag; whether it stays is the registry's to say"))?,

@@ -80,7 +80,12 @@ async fn search(
     limit: usize,
 ) -> Result<Vec<Found>, Failure> {
     use berth_client::ClientError::{Denied, NotFound, Refused, Unauthorized, Unexpected, Useless};
-    match registries.registry(host).await?.search(term, limit).await {
+    let client = match host {
+        // It shows what is public, and no other host may see the password of docker.io.
+        HUB => registries.client_as(HUB, None).await?,
+        host => registries.registry(host).await?,
+    };
+    match client.search(term, limit).await {
         Ok(mut found) => {
             found.sort_by_key(|found| std::cmp::Reverse(found.stars));
             Ok(found)
