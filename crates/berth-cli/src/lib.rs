@@ -25,5 +25,5 @@ mod units;
 pub mod failure;
 pub mod output;
 
-pub use command::ImageCommand;
+pub use command::{ImageCommand, exit_code};
 pub use environment::Environment;

@@ -22,10 +22,14 @@ fn main() -> ExitCode {
     if let Some(done) = commands::inspect_layer::serve() {
         return done;
     }
-    let program = help::grouped(cli::Cli::command()).get_matches();
-    let cli = match cli::Cli::from_arg_matches(&program) {
+    let program = help::grouped(cli::Cli::command());
+    let cli = match program.try_get_matches().and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => {
+            // Nothing is left to try when nobody reads it.
+            let _ = error.print();
+            return ExitCode::from(berth_cli::exit_code(&error));
+        }
     };
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
