@@ -1,7 +1,6 @@
 //! `berth inspect IMAGE…`.
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -38,22 +37,25 @@ pub(crate) fn run(args: &InspectArgs, environment: &Environment) -> Result<(), F
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for image in &args.images {
         match store.inspect(image) {
-            Ok(inspected) => found.push(serde_json::to_value(inspected).map_err(Failure::other)?),
+            Ok(inspected) => found.push(inspected),
             Err(error) => failures.push(trouble::of_store(error)),
         }
     }
     match template {
-        Some(template) => found.iter().try_for_each(|image| line(&template.write(image)?))?,
-        None => line(&pretty(&Value::Array(found))?)?,
+        Some(template) => found.iter().try_for_each(|image| {
+            let document = serde_json::to_value(image).map_err(Failure::other)?;
+            line(&template.write(&document)?)
+        })?,
+        None => line(&pretty(&found)?)?,
     }
     Failure::of_several(failures)
 }
 
 /// A document with docker's four blanks before each level.
-fn pretty(document: &Value) -> Result<String, Failure> {
+fn pretty(document: &impl serde::Serialize) -> Result<String, Failure> {
     let mut text = Vec::new();
     let form = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut writer = serde_json::Serializer::with_formatter(&mut text, form);
-    serde::Serialize::serialize(document, &mut writer).map_err(Failure::other)?;
+    document.serialize(&mut writer).map_err(Failure::other)?;
     String::from_utf8(text).map_err(Failure::other)
 }

@@ -1,3 +1,5 @@
+//! What people write, and what is made of it.
+
 use serde_json::{Value, json};
 
 use super::{Template, TemplateError};

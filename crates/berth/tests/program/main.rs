@@ -3,8 +3,10 @@
 mod accounts;
 mod client;
 mod configuration;
+mod desk;
 mod ending;
 mod help;
+mod images;
 mod life;
 mod looking_inside;
 mod mirror;
