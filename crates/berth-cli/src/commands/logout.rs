@@ -9,6 +9,11 @@ use crate::failure::Failure;
 use crate::names;
 use crate::output::{line, note};
 
+pub(crate) const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth logout                           at Docker Hub
+  berth logout localhost:5000";
+
 /// `berth logout`
 #[derive(Args)]
 pub struct LogoutArgs {

@@ -88,16 +88,8 @@ impl Pull<'_> {
     async fn tags(&self, image: &ImageReference) -> Result<Vec<String>, Failure> {
         let repository = self.registries.repository(image).await?;
         let told = |error| trouble::trouble(Doing::Pulling, image, error);
-        let (mut tags, mut last) = (Vec::new(), String::new());
-        loop {
-            let page = repository.client().tags(repository.name(), 1000, &last).await.map_err(told)?;
-            let more = page.more;
-            tags.extend(page.tags);
-            match tags.last() {
-                Some(tag) if more => last.clone_from(tag),
-                _ => return Ok(tags),
-            }
-        }
+        let pages = repository.client().all_tags(repository.name()).map_err(told)?;
+        pages.all().await.map_err(told)
     }
 
     /// Pulls one image, and tells it in docker's words.
