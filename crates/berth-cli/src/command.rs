@@ -28,6 +28,7 @@ pub enum ImageCommand {
     #[command(after_help = commands::inspect::EXAMPLES)]
     Inspect(commands::inspect::InspectArgs),
     /// List the layers of an image
+    #[command(after_help = commands::layers::EXAMPLES)]
     Layers(commands::layers::LayersArgs),
     /// Load images from an archive
     #[command(after_help = commands::load::EXAMPLES)]
@@ -36,8 +37,10 @@ pub enum ImageCommand {
     #[command(after_help = commands::login::EXAMPLES)]
     Login(commands::login::LoginArgs),
     /// Forget the sign-in at a registry
+    #[command(after_help = commands::logout::EXAMPLES)]
     Logout(commands::logout::LogoutArgs),
     /// List the repositories of a registry
+    #[command(after_help = commands::ls::EXAMPLES)]
     Ls(commands::ls::LsArgs),
     /// Print the manifest of an image, or its index
     #[command(after_help = commands::manifest::EXAMPLES)]
@@ -52,6 +55,7 @@ pub enum ImageCommand {
     #[command(after_help = commands::push::EXAMPLES)]
     Push(commands::push::PushArgs),
     /// List what refers to an image: signatures, attestations, bills of materials
+    #[command(after_help = commands::referrers::EXAMPLES)]
     Referrers(commands::referrers::ReferrersArgs),
     /// Delete a tag or an image at a registry
     #[command(after_help = commands::rm::EXAMPLES)]
@@ -69,6 +73,7 @@ pub enum ImageCommand {
     #[command(after_help = commands::tag::EXAMPLES)]
     Tag(commands::tag::TagArgs),
     /// List the tags of a repository
+    #[command(after_help = commands::tags::EXAMPLES)]
     Tags(commands::tags::TagsArgs),
 }
 

@@ -13,6 +13,12 @@ use crate::registries::{Registries, RegistryArgs};
 use crate::remote::Remote;
 use crate::units;
 
+pub(crate) const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth layers alpine:3                  of the image for this machine
+  berth layers --platform linux/arm64 alpine:3
+  berth layers --json localhost:5000/app:1.9";
+
 const COLUMNS: &[Column] = &[("Digest", "DIGEST"), ("Size", "SIZE"), ("MediaType", "MEDIA TYPE")];
 
 /// `berth layers`

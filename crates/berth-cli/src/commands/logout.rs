@@ -9,6 +9,11 @@ use crate::failure::Failure;
 use crate::names;
 use crate::output::{line, note};
 
+pub(crate) const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth logout                           at Docker Hub
+  berth logout localhost:5000";
+
 /// `berth logout`
 #[derive(Args)]
 pub struct LogoutArgs {
@@ -32,8 +37,8 @@ pub(crate) fn run(args: &LogoutArgs, environment: &Environment) -> Result<(), Fa
         true => line(&format!("Removing login credentials for {shown}"))?,
         false => line(&format!("Not logged in to {shown}"))?,
     }
-    // podman's sign-ins count as well, and are podman's to forget.
-    if let Some((_, path)) = sign_in::find(&environment.folders, &host).map_err(Failure::other)? {
+    // podman's sign-ins count as well, and are podman's to forget. What cannot be read there was not our question.
+    if let Ok(Some((_, path))) = sign_in::find(&environment.folders, &host) {
         let path = path.display();
         note(&format!("note: {path} still has a sign-in for {host}; 'podman logout {host}' forgets it"));
     }

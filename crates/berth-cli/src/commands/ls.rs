@@ -1,6 +1,7 @@
 //! `berth ls REGISTRY[/PREFIX]`.
 
 use berth_client::ClientError;
+use berth_oci::DOCKER_HUB;
 use clap::Args;
 use serde_json::Value;
 
@@ -10,6 +11,14 @@ use crate::names;
 use crate::output::{self, line};
 use crate::registries::{Registries, RegistryArgs};
 use crate::trouble;
+
+pub(crate) const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth ls localhost:5000
+  berth ls registry.example/team/        names that begin so
+  berth ls localhost:5000 | sed 's|^|localhost:5000/|' | xargs -n 1 berth tags
+
+Docker Hub has no such list; 'berth search' finds what is there.";
 
 /// `berth ls`
 #[derive(Args)]
@@ -49,6 +58,10 @@ pub(crate) async fn each(
     host: &str,
     mut told: impl FnMut(Vec<String>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    if names::host(Some(host)) == DOCKER_HUB {
+        return Err(Failure::other("Docker Hub gives no list of its repositories")
+            .hint("'berth search TERM' finds some, and 'berth tags NAME' works where a name is known"));
+    }
     let client = registries.registry(host).await?;
     let unlisted = |error| match error {
         ClientError::NotFound => Failure::other(format!("{host} gives no list of its repositories"))

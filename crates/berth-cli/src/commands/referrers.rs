@@ -15,6 +15,12 @@ use crate::remote::Remote;
 use crate::trouble::{self, Doing};
 use crate::units;
 
+pub(crate) const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth referrers quay.io/org/app:1.9
+  berth referrers --artifact-type application/spdx+json --json quay.io/org/app:1.9
+  berth referrers --platform linux/arm64 quay.io/org/app:1.9";
+
 const COLUMNS: &[Column] =
     &[("Digest", "DIGEST"), ("Type", "TYPE"), ("Size", "SIZE"), ("Annotations", "ANNOTATIONS")];
 

@@ -10,6 +10,12 @@ use crate::output::{self, line};
 use crate::registries::{Registries, RegistryArgs};
 use crate::remote::Remote;
 
+pub(crate) const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth tags alpine
+  berth tags localhost:5000/app | sort -V | tail -1
+  berth tags --json quay.io/prometheus/busybox";
+
 /// `berth tags`
 #[derive(Args)]
 pub struct TagsArgs {
