@@ -23,8 +23,13 @@ mod trouble;
 mod units;
 mod whole_file;
 
+#[cfg(test)]
+mod tests;
+
+pub mod exit;
 pub mod failure;
 pub mod output;
+pub mod removal;
 
-pub use command::{ImageCommand, exit_code};
+pub use command::ImageCommand;
 pub use environment::Environment;
