@@ -21,6 +21,7 @@ mod requests;
 mod template;
 mod trouble;
 mod units;
+mod whole_file;
 
 #[cfg(test)]
 mod tests;

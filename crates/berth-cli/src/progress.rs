@@ -12,8 +12,10 @@ use crate::environment::Environment;
 use crate::output;
 
 mod bars;
+mod stream;
 
 use bars::Bars;
+pub(crate) use stream::Stream;
 
 /// How much is printed.
 #[derive(Debug, Clone, Copy, Default, Args)]

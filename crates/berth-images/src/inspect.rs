@@ -43,9 +43,20 @@ pub struct Inspected {
     pub size: u64,
     /// The layers by the digests of their unpacked bytes.
     #[serde(rename = "RootFS")]
-    pub root_fs: Value,
+    pub root_fs: RootFs,
     /// The manifest or index.
     pub descriptor: Descriptor,
+}
+
+/// The layers of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct RootFs {
+    /// Always `layers`.
+    #[serde(rename = "Type")]
+    pub kind: &'static str,
+    /// The digests of their unpacked bytes, the lowest first, as the configuration has them.
+    pub layers: Value,
 }
 
 /// A line of `docker history`.
@@ -94,7 +105,7 @@ impl Store {
             os: read.os,
             os_version: word("os.version"),
             size: image.size,
-            root_fs: json!({ "Type": "layers", "Layers": root_fs.cloned().unwrap_or_else(|| json!([])) }),
+            root_fs: RootFs { kind: "layers", layers: root_fs.cloned().unwrap_or_else(|| json!([])) },
             descriptor: image.descriptor.clone(),
         })
     }

@@ -337,7 +337,7 @@ impl Job<'_> {
         let text = name.map_or_else(|| image.id.to_string(), |name| name.familiar());
         let saved = text.clone();
         let written = spawn_blocking(move || save_to(&store, &[&saved], form, &file)).await;
-        written.map_err(Failure::other)?.map_err(trouble::of_store)?;
+        written.map_err(Failure::other)??;
         Ok((copied, text))
     }
 

@@ -1,17 +1,18 @@
 //! `berth import FILE|- [NAME[:TAG]]`.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::SystemTime;
 
 use berth_client::PlatformName;
 use berth_images::{Import, host_platform};
 use clap::Args;
 
-use crate::commands::load::opened;
+use crate::commands::load::{opened, with_size};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::line;
+use crate::progress::Stream;
 use crate::{names, trouble};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -47,20 +48,22 @@ pub(crate) fn run(args: &ImportArgs, environment: &Environment) -> Result<(), Fa
             .hint(format!("curl -fL {} | berth import - NAME", args.file)));
     }
     let name = args.name.as_deref().map(|name| names::tagged(&names::image(name)?)).transpose()?;
-    let input: Box<dyn Read> = match args.file.as_str() {
-        "-" => Box::new(io::stdin().lock()),
-        file => Box::new(opened(&PathBuf::from(file))?),
+    let (input, size): (Box<dyn Read>, _) = match args.file.as_str() {
+        "-" => (Box::new(io::stdin().lock()), None),
+        file => with_size(opened(Path::new(file))?),
     };
     let changes: Vec<_> = args.change.iter().map(String::as_str).collect();
     let platform = args.platform.as_ref().map_or_else(host_platform, PlatformName::platform);
-    let from = format!("Imported from {}", args.file);
     let import = Import {
         name: name.as_ref(),
-        message: args.message.as_deref().unwrap_or(&from),
+        // Docker's words for files as well: the client hands them on.
+        message: args.message.as_deref().unwrap_or("Imported from -"),
         changes: &changes,
         platform: &platform,
         created: SystemTime::now(),
     };
-    let image = environment.store()?.import(input, &import).map_err(trouble::of_store)?;
+    let bar = Stream::new(environment, false, size);
+    let image = environment.store()?.import(bar.read(input), &import).map_err(trouble::of_store)?;
+    drop(bar);
     line(&image.id.to_string())
 }

@@ -1,8 +1,8 @@
 //! `berth load`.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use berth_images::host_platform;
 use clap::Args;
@@ -10,6 +10,7 @@ use clap::Args;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output::line;
+use crate::progress::Stream;
 use crate::trouble;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -33,15 +34,18 @@ pub struct LoadArgs {
 
 /// Loads the images of an archive.
 pub(crate) fn run(args: &LoadArgs, environment: &Environment) -> Result<(), Failure> {
-    let input: Box<dyn Read> = match &args.input {
-        Some(path) => Box::new(opened(path)?),
+    let (input, size): (Box<dyn Read>, _) = match &args.input {
+        Some(path) => with_size(opened(path)?),
         None if io::stdin().is_terminal() => {
             return Err(Failure::other("requested load from stdin, but stdin is empty")
                 .hint("-i FILE reads a file, and '<' redirects"));
         }
-        None => Box::new(io::stdin().lock()),
+        None => (Box::new(io::stdin().lock()), None),
     };
-    for loaded in environment.store()?.load(input, &host_platform()).map_err(trouble::of_store)? {
+    let bar = Stream::new(environment, args.quiet, size);
+    let loaded = environment.store()?.load(bar.read(input), &host_platform()).map_err(trouble::of_store)?;
+    drop(bar);
+    for loaded in loaded {
         if loaded.names.is_empty() {
             line(&format!("Loaded image ID: {}", loaded.image.id))?;
         }
@@ -53,6 +57,21 @@ pub(crate) fn run(args: &LoadArgs, environment: &Environment) -> Result<(), Fail
 }
 
 /// Opens a file that somebody named.
-pub(crate) fn opened(path: &PathBuf) -> Result<File, Failure> {
-    File::open(path).map_err(|error| Failure::other(format!("open {}: {error}", path.display())))
+///
+/// # Errors
+/// That it is not there, cannot be read or is a folder.
+pub(crate) fn opened(path: &Path) -> Result<File, Failure> {
+    let told = |error: io::Error| Failure::other(format!("open {}: {error}", path.display()));
+    let file = File::open(path).map_err(told)?;
+    match file.metadata().map_err(told)?.is_dir() {
+        true => Err(Failure::other(format!("read {}: is a directory", path.display()))
+            .hint("'berth copy oci:DIR local:NAME' reads the folder of an image layout")),
+        false => Ok(file),
+    }
+}
+
+/// The file, and its length in bytes unless it is a pipe.
+pub(crate) fn with_size(file: File) -> (Box<dyn Read>, Option<u64>) {
+    let size = file.metadata().ok().filter(Metadata::is_file).map(|there| there.len());
+    (Box::new(file), size)
 }

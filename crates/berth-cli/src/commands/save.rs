@@ -1,7 +1,6 @@
 //! `berth save IMAGE…`.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use berth_images::{Error, Format, Store};
@@ -9,7 +8,8 @@ use clap::{Args, ValueEnum};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::trouble;
+use crate::progress::Stream;
+use crate::{trouble, whole_file};
 
 pub(crate) const EXAMPLES: &str = "\
 \x1b[1;32mExamples:\x1b[0m
@@ -42,36 +42,50 @@ enum Form {
 
 /// Writes the images into an archive.
 pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<(), Failure> {
-    let store = environment.store()?;
     let images: Vec<_> = args.images.iter().map(String::as_str).collect();
     let format = match args.format {
         Form::Docker => Format::Docker,
         Form::Oci => Format::Oci,
     };
+    let store = environment.store()?;
+    let bar = Stream::new(environment, false, None);
     if let Some(path) = &args.output {
-        return save_to(&store, &images, format, path).map_err(trouble::of_store);
+        return whole_file::write(path, |file| save(&store, &images, format, bar.write(file), Some(path)));
     }
     if io::stdout().is_terminal() {
-        return Err(Failure::other("cowardly refusing to save to a terminal")
-            .hint("-o FILE writes to a file, and '>' redirects"));
+        return Err(Failure::other("cowardly refusing to save to a terminal. Use the -o flag or redirect"));
     }
-    store.save(&images, format, io::stdout().lock()).map_err(trouble::of_store)
+    save(&store, &images, format, bar.write(io::stdout().lock()), None)
 }
 
 /// Writes a file. It has its name only when it is whole.
-pub(crate) fn save_to(store: &Store, images: &[&str], format: Format, path: &Path) -> Result<(), Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(name);
-    let saved = File::create(&part).map_err(|source| Error::Output { source }).and_then(|file| {
-        let mut out = BufWriter::with_capacity(1 << 20, file);
-        store.save(images, format, &mut out)?;
-        out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|source| Error::Output { source })
-    });
-    let saved = saved.and_then(|()| fs::rename(&part, path).map_err(|source| Error::Output { source }));
-    if saved.is_err() {
-        // What is left of it is of no use; that it cannot be removed changes nothing of why it failed.
-        let _ = fs::remove_file(&part);
+///
+/// # Errors
+/// That there can be no such file, or an image is not here.
+pub(crate) fn save_to(store: &Store, images: &[&str], format: Format, path: &Path) -> Result<(), Failure> {
+    whole_file::write(path, |file| save(store, images, format, file, Some(path)))
+}
+
+fn save(
+    store: &Store,
+    images: &[&str],
+    format: Format,
+    out: impl Write,
+    path: Option<&Path>,
+) -> Result<(), Failure> {
+    let mut out = BufWriter::with_capacity(1 << 20, out);
+    let saved = store.save(images, format, &mut out);
+    match (saved.and_then(|()| out.flush().map_err(|source| Error::Output { source })), path) {
+        (Ok(()), _) => Ok(()),
+        (Err(Error::Output { source }), Some(path)) => {
+            let failure = Failure::other(format!("could not write {}: {source}", path.display()));
+            Err(match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                    failure.hint("free space there, or write to another disk")
+                }
+                _ => failure,
+            })
+        }
+        (Err(error), _) => Err(trouble::of_store(error)),
     }
-    saved
 }

@@ -8,6 +8,8 @@ use super::parser::{Action, Block, Node, Pipeline, Term};
 
 /// Fields that are maps to Go: what is not in one is nothing, and no mistake.
 const MAPS: [&str; 4] = ["Annotations", "ExposedPorts", "Labels", "Volumes"];
+/// Fields that are lists to Go.
+const LISTS: [&str; 5] = ["Cmd", "Entrypoint", "Env", "OnBuild", "Shell"];
 
 /// The document, the dot, and what was set.
 pub(super) struct Evaluation<'a> {
@@ -57,6 +59,7 @@ impl<'a> Evaluation<'a> {
     fn action(&mut self, action: &Action, out: &mut String) -> Result<Flow, TemplateError> {
         match action {
             Action::Print(pipeline) => match self.pipeline(pipeline)? {
+                Some(Value::Null) => out.push_str(nothing(pipeline)),
                 Some(value) => out.push_str(&printed(&value)),
                 None => out.push_str("<no value>"),
             },
@@ -198,6 +201,19 @@ impl<'a> Evaluation<'a> {
                 None => Ok(None),
             },
         }
+    }
+}
+
+/// How Go prints a field that holds nothing, which depends on what it could hold.
+fn nothing(pipeline: &Pipeline) -> &'static str {
+    let [call] = pipeline.as_slice() else { return "<nil>" };
+    let [Term::Field(names) | Term::Variable(_, names) | Term::Nested(_, names)] = call.as_slice() else {
+        return "<nil>";
+    };
+    match names.last().map(String::as_str) {
+        Some(name) if MAPS.contains(&name) => "map[]",
+        Some(name) if LISTS.contains(&name) => "[]",
+        _ => "<nil>",
     }
 }
 

@@ -10,7 +10,7 @@ fn document() -> Value {
         "RepoTags": ["app:1", "app:2"],
         "Config": {
             "Env": ["A=1", "B=2"], "Labels": { "b": "2", "a": "1", "org.example": "x" },
-            "Volumes": { "/data": {} }, "ExposedPorts": null,
+            "Volumes": { "/data": {} }, "ExposedPorts": null, "Cmd": null,
         },
     })
 }
@@ -26,6 +26,10 @@ fn what_people_write_for_docker() {
         ("{{json .RepoTags}}", r#"["app:1","app:2"]"#),
         ("{{.RepoTags}} {{.Config.Labels}}", "[app:1 app:2] map[a:1 b:2 org.example:x]"),
         ("{{.Config.Volumes}}", "map[/data:{}]"),
+        (
+            "{{.Config.ExposedPorts}} {{.Config.Cmd}} {{json .Config.Cmd}} {{len .Config.Cmd}}",
+            "map[] [] null 0",
+        ),
         ("{{index .RepoTags 1}} {{index .Config.Labels \"org.example\"}}", "app:2 x"),
         (
             "{{index .Config.Labels \"no\"}}|{{.Config.Labels.no}}|{{.Config.ExposedPorts.no}}",
@@ -121,7 +125,7 @@ fn mistakes_are_told_with_their_place() {
 #[test]
 fn a_field_that_is_not_there_is_answered_with_those_that_are() {
     let error = written("{{range .RepoTags}}{{$.Config.Nope}}{{end}}").expect_err("there is none");
-    assert_eq!(error.fields, ["Env", "ExposedPorts", "Labels", "Volumes"]);
+    assert_eq!(error.fields, ["Cmd", "Env", "ExposedPorts", "Labels", "Volumes"]);
     assert_eq!(error.action, "$.Config.Nope", "the innermost place is told");
 }
 

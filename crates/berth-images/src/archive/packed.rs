@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::rc::Rc;
 use std::time::Duration;
 
-use berth_inspect::{Compression, unpack};
+use berth_inspect::{Compression, Stop, unpack};
 
 use crate::Error;
 
@@ -59,7 +59,7 @@ impl<'a> Packed<'a> {
         let noting = Noting { inner: input, error: error.clone() };
         let unpacked = unpack(noting, TIME).map_err(|stop| match error.0.take() {
             Some(source) => Error::Input { source },
-            None => Error::archive(stop.to_string()),
+            None => Error::archive(refusal(stop)),
         })?;
         let (compression, reader, taken) = (unpacked.compression, unpacked.reader, unpacked.taken);
         Ok(Packed { compression, reader, taken, given: 0, free, error })
@@ -98,6 +98,17 @@ impl Read for Packed<'_> {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         Ok(read)
+    }
+}
+
+/// Why the beginning of a stream is not taken, and what to do.
+fn refusal(stop: Stop) -> String {
+    match stop {
+        Stop::Packed { how: how @ ("xz" | "bzip2") } => format!(
+            "it is packed with {how}, which cannot be read here; `{how} -dc FILE` unpacks it, and what that writes can be \
+             taken from standard input"
+        ),
+        stop => stop.to_string(),
     }
 }
 

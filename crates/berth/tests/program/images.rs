@@ -25,25 +25,59 @@ fn images_of_this_machine() {
             "images --filter label=team=blue -q",
             "images --format 'table {{.ID}}\\t{{.Tag}}'",
             "images --format '{{.ID'",
+            "images --format '{{.Nothing}}'",
             "images --filter size=1",
+            "images --filter before=nothing",
+            "images --filter until=2020-02-02 app",
+            "images 'team/[a-c]*'",
+            "images 'team/['",
             "history app:1",
+            "history -H=false app:1",
             "history --no-trunc -q app:1",
             "inspect -f '{{.Config.Cmd}} {{json .Config.Labels}} {{index .RepoTags 0}}' app:1",
             "inspect app:1 nothing",
+            "inspect -f '{{.Config.Nothing}}' app:1",
+            "inspect -f '{{.Config.Healthcheck}} {{.Config.OnBuild}} {{.Variant}} {{index .Config.Labels \"a\"}}|' app:1",
+            "inspect -f json nothing",
             "save -o app.tar app:1 team/app:1.9",
+            "save -o layout app:1",
+            "save -o nowhere/app.tar app:1",
+            "save -o never.tar app:1 nothing",
+            "rmi 2f1f61c65466",
+            "rmi -f nothing",
             "rmi app:1 nothing other",
             "rmi team/app:1.9",
             "images",
             "load -i app.tar",
             "load -i nothing.tar",
             "load -i layout/index.json",
+            "load -i layout",
             "import https://example.com/root.tar x",
             "import layout/index.json x",
             "prune -f",
+            "prune -a --filter label!=team -f",
+            "prune -a --filter reference=app",
+            "prune",
+            "prune -af",
             "images",
         ],
     );
     insta::assert_snapshot!("images", told);
+    assert!(!desk.path("never.tar").exists() && desk.path("layout").is_dir());
+}
+
+/// A list is asked for all the time, and there may be thousands of images.
+#[test]
+fn a_list_reads_no_image() {
+    let desk = Desk::new();
+    desk.layout("layout");
+    let copied = said(&mut desk.command(&["copy", "-q", "oci:layout:app", "local:app:1"]));
+    assert_eq!(copied.code, Some(0), "{}", copied.err);
+    let list = || said(&mut desk.command(&["images", "--no-trunc", "--digests"])).out;
+    let before = list();
+    assert!(before.contains("2.15kB"), "{before}");
+    std::fs::remove_dir_all(desk.path("images/blobs")).expect("they are there");
+    assert_eq!(list(), before);
 }
 
 /// Its id has the time of its making in it.
