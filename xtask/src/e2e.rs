@@ -6,6 +6,7 @@ use crate::server::Choice;
 
 mod accounts;
 mod api;
+mod cli;
 mod client;
 mod containerd;
 mod daemon;
@@ -44,6 +45,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         accounts::run,
         life::run,
         mirror::run,
+        cli::run,
     ] {
         client(&stage)?;
     }

@@ -1,7 +1,6 @@
 //! What can be written about images.
 
 use clap::Subcommand;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::commands;
 use crate::environment::Environment;
@@ -69,29 +68,6 @@ pub enum ImageCommand {
     Tag(commands::tag::TagArgs),
     /// List the tags of a repository
     Tags(commands::tags::TagsArgs),
-}
-
-/// The exit code for words that are wrong: docker's for commands about images, as far as it has them, and 2 for others.
-pub fn exit_code(error: &clap::Error) -> u8 {
-    let is_ours =
-        std::env::args_os().nth(1).is_some_and(|word| ImageCommand::has_subcommand(&word.to_string_lossy()));
-    match (is_ours, error.kind()) {
-        (_, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => 0,
-        (false, _) => 2,
-        // Docker tells how many words there should be by this one, and what is wrong with an option by the other.
-        (
-            true,
-            ErrorKind::MissingRequiredArgument | ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues,
-        ) => 1,
-        (true, ErrorKind::UnknownArgument) if !is_option(error) => 1,
-        (true, _) => 125,
-    }
-}
-
-/// Whether it is an option that nobody knows, and no word too many.
-fn is_option(error: &clap::Error) -> bool {
-    let word = error.get(ContextKind::InvalidArg);
-    matches!(word, Some(ContextValue::String(word)) if word.starts_with('-'))
 }
 
 impl ImageCommand {

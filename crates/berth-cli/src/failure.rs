@@ -65,7 +65,8 @@ impl Failure {
         }
     }
 
-    fn text(&self, is_colored: bool) -> String {
+    /// The error and the hints, a line each.
+    pub(crate) fn text(&self, is_colored: bool) -> String {
         let (red, cyan, plain) =
             if is_colored { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
         let mut text = format!("{red}error{plain}: {}", self.source);

@@ -20,8 +20,13 @@ mod template;
 mod trouble;
 mod units;
 
+#[cfg(test)]
+mod tests;
+
+pub mod exit;
 pub mod failure;
 pub mod output;
+pub mod removal;
 
-pub use command::{ImageCommand, exit_code};
+pub use command::ImageCommand;
 pub use environment::Environment;

@@ -18,6 +18,11 @@ pub(crate) fn image(text: &str) -> Result<ImageReference, Failure> {
     Ok(read.as_pulled())
 }
 
+/// A registry that was written as an address, without what comes before its host.
+pub(crate) fn without_scheme(text: &str) -> &str {
+    text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text)
+}
+
 /// The image with the tag that it has, or else `latest`; one with a digest needs none.
 pub(crate) fn tagged(image: &ImageReference) -> Result<ImageReference, Failure> {
     match (image.tag(), image.digest()) {
@@ -50,8 +55,7 @@ pub(crate) fn reference(image: &ImageReference) -> Reference {
 
 /// A registry as people write it for `login`: nothing is Docker Hub, and an address means its host.
 pub(crate) fn host(text: Option<&str>) -> String {
-    let text = text.unwrap_or(DOCKER_HUB);
-    let text = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    let text = without_scheme(text.unwrap_or(DOCKER_HUB));
     match text.split('/').next().unwrap_or_default() {
         "" | "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
         host => host.to_owned(),
@@ -61,4 +65,26 @@ pub(crate) fn host(text: Option<&str>) -> String {
 /// The tag of names without one.
 pub(crate) fn latest() -> Tag {
     "latest".parse().expect("it is a tag")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_is_read_as_docker_reads_it() {
+        for (text, expected) in [
+            (None, "docker.io"),
+            (Some(""), "docker.io"),
+            (Some("docker.io"), "docker.io"),
+            (Some("https://index.docker.io/v1/"), "docker.io"),
+            (Some("registry-1.docker.io"), "docker.io"),
+            (Some("quay.io"), "quay.io"),
+            (Some("http://localhost:5000"), "localhost:5000"),
+            (Some("https://r.example:5000/v2/"), "r.example:5000"),
+            (Some("[::1]:5000"), "[::1]:5000"),
+        ] {
+            assert_eq!(host(text), expected);
+        }
+    }
 }

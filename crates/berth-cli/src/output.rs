@@ -17,9 +17,35 @@ pub fn line(text: &str) -> Result<(), Failure> {
     Ok(writeln!(io::stdout().lock(), "{text}")?)
 }
 
-/// A text of somebody else's without what would move the cursor or change colours.
+/// A text of somebody else's, without what would move the cursor, change colours, hide or turn text around.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    text.chars().map(|letter| if is_plain(letter) { letter } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+/// A JSON document for a terminal, with its levels. What a terminal could act upon is escaped, so that it stays the same
+/// document.
+pub fn pretty(document: &Value) -> String {
+    let mut text = String::new();
+    for letter in format!("{document:#}").chars() {
+        match letter {
+            '\n' => text.push(letter),
+            letter if is_plain(letter) => text.push(letter),
+            // None of them is beyond the plane that has four digits.
+            letter => text.push_str(&format!("\\u{:04x}", u32::from(letter))),
+        }
+    }
+    text
+}
+
+fn is_plain(letter: char) -> bool {
+    let is_hidden = matches!(letter,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !letter.is_control() && !is_hidden
+}
+
+/// Tells people something beside what the command prints. That nobody hears it is no failure.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 /// Prints rows under headings, each column as wide as its widest entry.
@@ -102,5 +128,19 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn what_others_wrote_only_shows_itself() {
+        assert_eq!(plain("a\u{1b}[31mb\u{9b}c\u{202e}d\ne"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}d\u{fffd}e");
+        assert_eq!(plain("Grüße 🎉"), "Grüße 🎉");
+    }
+
+    #[test]
+    fn a_document_for_a_terminal_is_the_same_document() {
+        let document = serde_json::json!({ "a": "\u{1b}[2J\u{9b}31m", "b": ["\u{202e}x", "é"] });
+        let shown = pretty(&document);
+        assert!(shown.chars().all(|letter| letter == '\n' || is_plain(letter)), "{shown:?}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap(), document);
     }
 }

@@ -153,6 +153,15 @@ impl Progress {
         }
     }
 
+    /// Tells of a layer that was there, if it is worth telling.
+    pub(crate) fn existed(&self, layer: &Descriptor, is_told: bool) {
+        let known = Layer { is_done: true, ..Layer::default() };
+        let is_met = self.layers().insert(layer.digest.clone(), known).is_some_and(|layer| layer.is_done);
+        if is_told && !is_met {
+            self.0.done(layer, Uploaded::Existed, None);
+        }
+    }
+
     /// Tells from which repository the registry is asked to take a layer.
     pub(crate) fn mounting(&self, layer: &Digest, from: &str) {
         self.layers().entry(layer.clone()).or_default().from = Some(from.to_owned());

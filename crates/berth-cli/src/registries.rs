@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use berth_client::{
-    Client, ClientOptions, Credentials, FindError, Proxies, Reach, Repository, Secret, Security, known,
+    Client, ClientOptions, Credentials, OriginError, Proxies, Reach, Repository, Secret, Security, known,
 };
 use berth_engine_config::{
     Certificates, Daemon, DockerConfig, Endpoint, Folders, SignIn, certificates, sign_in,
@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::output::plain;
 use crate::{requests, trouble};
 
 /// How registries are spoken to.
@@ -148,10 +149,7 @@ impl Registries {
         if known(host).is_some() {
             return Client::new(options).map_err(Failure::other);
         }
-        Client::find(host, security, options).await.map_err(|error| match error {
-            FindError::Client(error) => trouble::of_registry(host, error),
-            error => Failure::other(error),
-        })
+        Client::find(host, security, options).await.map_err(|error| trouble::unfound(host, error))
     }
 
     fn security(&self, host: &str) -> Security {
@@ -164,8 +162,9 @@ impl Registries {
     fn options(&self, host: &str, credentials: Option<Credentials>) -> Result<ClientOptions, Failure> {
         let known = known(host);
         let url = known.map_or_else(|| format!("https://{host}"), |known| known.url.to_owned());
-        let origin = url.parse().map_err(|error| {
-            Failure::other(error).hint(format!("{host} is no registry; one is written HOST or HOST:PORT"))
+        let origin = url.parse().map_err(|_: OriginError| {
+            Failure::other(format!("invalid registry: {}", plain(host)))
+                .hint("a registry is written HOST or HOST:PORT, for example localhost:5000")
         })?;
         let Certificates { authorities, identity } =
             certificates(&self.folders, host).map_err(Failure::other)?;

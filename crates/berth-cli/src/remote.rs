@@ -1,6 +1,8 @@
 //! An image at a registry, to be looked at.
 
-use berth_client::{CopyError, EndError, FetchedManifest, Patience, PlatformName, Repository, Source};
+use berth_client::{
+    ClientError, CopyError, EndError, FetchedManifest, Patience, PlatformName, Repository, Source,
+};
 use berth_oci::media_type::is_index;
 use berth_oci::{Descriptor, Digest, Hasher, ImageReference, Manifest, Reference, Role};
 
@@ -11,8 +13,6 @@ use crate::trouble::{self, Doing};
 
 /// Bytes of a configuration at most; no real one has a tenth of it.
 const DOCUMENT: usize = 8 << 20;
-/// Tags in one answer.
-const PAGE: usize = 1000;
 
 /// An image at a registry.
 pub(crate) struct Remote {
@@ -54,7 +54,7 @@ impl Remote {
     async fn at(&self, at: &Reference) -> Result<FetchedManifest, Failure> {
         let found = self.repository.manifest(at).await;
         found.map_err(|error| match error {
-            EndError::NotFound => self.trouble(berth_client::ClientError::NotFound),
+            EndError::NotFound => self.trouble(ClientError::NotFound),
             error => trouble::of_copy(Doing::Looking, &self.image, CopyError::Source(error)),
         })
     }
@@ -109,29 +109,23 @@ impl Remote {
         &self,
         mut told: impl FnMut(Vec<String>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let mut last = String::new();
-        loop {
-            let page = self.repository.client().tags(self.repository.name(), PAGE, &last).await;
-            let page = page.map_err(|error| match error {
-                berth_client::ClientError::NotFound => {
-                    let name = names::repository(&self.image);
-                    Failure::other(format!("repository {name} not found: name unknown"))
-                        .hint(format!("'berth ls {}' lists the repositories there", self.image.registry()))
-                }
-                error => self.trouble(error),
-            })?;
-            // One that gives the same page again would do so for ever.
-            let next = page.tags.last().filter(|tag| page.more && **tag != last).cloned();
-            told(page.tags)?;
-            match next {
-                Some(tag) => last = tag,
-                None => return Ok(()),
+        let unknown = |error| match error {
+            ClientError::NotFound => {
+                let name = names::repository(&self.image);
+                Failure::other(format!("repository {name} not found: name unknown"))
+                    .hint(format!("'berth ls {}' lists the repositories there", self.image.registry()))
             }
+            error => self.trouble(error),
+        };
+        let mut pages = self.repository.client().all_tags(self.repository.name()).map_err(unknown)?;
+        while let Some(page) = pages.next().await.map_err(unknown)? {
+            told(page)?;
         }
+        Ok(())
     }
 
     /// The failure of a question about the image.
-    pub(crate) fn trouble(&self, error: berth_client::ClientError) -> Failure {
+    pub(crate) fn trouble(&self, error: ClientError) -> Failure {
         trouble::trouble(Doing::Looking, &self.image, error)
     }
 }

@@ -1,13 +1,18 @@
 //! What people are told when a registry does not do what they want: docker's words first, then what to do.
 
-use std::error::Error;
-
-use berth_client::{ClientError, CopyError, EgressError, EndError};
+use berth_client::{ClientError, CopyError, EndError};
 use berth_images::Error as StoreError;
 use berth_oci::{DOCKER_HUB, ImageReference};
 
 use crate::failure::Failure;
 use crate::names;
+
+mod registry;
+
+pub(crate) use registry::{of_registry, unfound};
+
+/// What registries say of somebody who did not sign in.
+const REQUIRED: &str = "authentication required";
 
 /// What was to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,8 +21,10 @@ pub(crate) enum Doing {
     Pulling,
     /// An image goes to the registry.
     Pushing,
-    /// Something is looked at, or deleted.
+    /// Something is looked at.
     Looking,
+    /// Something is deleted at the registry.
+    Deleting,
 }
 
 /// The failure of a question about an image.
@@ -43,23 +50,28 @@ fn not_found(image: &ImageReference) -> Failure {
 
 /// A registry says no. Most say the same of what they do not have and of what they do not show.
 fn refused(doing: Doing, image: &ImageReference, error: ClientError) -> Failure {
-    let denied = "denied: requested access to the resource is denied";
-    let text = match doing {
+    const DENIED: &str = "denied: requested access to the resource is denied";
+    let message = match error {
+        ClientError::Unauthorized { is_wrong: false, message } | ClientError::Denied { message } => message,
+        error => return of_registry(image.registry(), error),
+    };
+    let mut text = match doing {
         Doing::Pulling | Doing::Looking => format!(
-            "pull access denied for {}, repository does not exist or may require 'berth login': {denied}",
+            "pull access denied for {}, repository does not exist or may require 'berth login': {DENIED}",
             names::repository(image)
         ),
-        Doing::Pushing => denied.to_owned(),
+        Doing::Pushing | Doing::Deleting => DENIED.to_owned(),
     };
-    let failure = Failure::other(Refused { text, error });
-    match image.registry() {
-        DOCKER_HUB => {
-            failure.hint("'berth login' signs in at Docker Hub; a name there begins with an account's")
-        }
-        registry => {
-            failure.hint(format!("'berth login {registry}' signs in; who did needs the right to do this"))
-        }
+    // Most say what was said already.
+    if let Some(message) = message.filter(|message| !text.contains(message) && message != REQUIRED) {
+        text.push_str(&format!(" (the registry says: {message})"));
     }
+    Failure::other(text).hint(match image.registry() {
+        DOCKER_HUB => {
+            "'berth login' signs in at Docker Hub; a name there begins with an account's".to_owned()
+        }
+        registry => format!("'berth login {registry}' signs in; who did needs the right to do this"),
+    })
 }
 
 /// The failure of the local store, in docker's words where it has some.
@@ -90,54 +102,5 @@ pub(crate) fn of_copy(doing: Doing, image: &ImageReference, error: CopyError) ->
     }
 }
 
-/// The failure of a registry, whatever it was asked.
-pub(crate) fn of_registry(registry: &str, error: ClientError) -> Failure {
-    let hint = match &error {
-        ClientError::Unauthorized { .. } | ClientError::Denied { .. } => {
-            Some(format!("'berth login {registry}' signs in"))
-        }
-        ClientError::Egress(error) => of_connection(registry, error),
-        ClientError::TooMany { .. } | ClientError::Resting { .. } => {
-            Some(format!("try again later; who is signed in ('berth login {registry}') may often ask more"))
-        }
-        _ => None,
-    };
-    let failure = Failure::other(AtRegistry { registry: registry.to_owned(), error });
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
-fn of_connection(registry: &str, error: &EgressError) -> Option<String> {
-    let mut cause: Option<&dyn Error> = Some(error);
-    let mut is_certificate = false;
-    while let Some(error) = cause {
-        is_certificate |= error.to_string().contains("certificate");
-        cause = error.source();
-    }
-    is_certificate.then(|| {
-        format!(
-            "put its authority's certificate into ~/.config/containers/certs.d/{registry}/ca.crt \
-             (or Docker's /etc/docker/certs.d); --insecure takes any certificate"
-        )
-    })
-}
-
-/// An error with the registry that it is about.
-#[derive(Debug, thiserror::Error)]
-#[error("{registry}: {error}")]
-struct AtRegistry {
-    registry: String,
-    #[source]
-    error: ClientError,
-}
-
-/// Docker's words, and what the registry said as the cause.
-#[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-struct Refused {
-    text: String,
-    #[source]
-    error: ClientError,
-}
+#[cfg(test)]
+mod tests;

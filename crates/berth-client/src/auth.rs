@@ -109,6 +109,11 @@ impl Authenticator {
         Ok(challenges.contains(&Challenge::Basic).then_some((Way::Basic, None)))
     }
 
+    /// Whether name and password go to the registry itself.
+    pub(crate) fn is_basic(&self) -> bool {
+        *self.way() == Some(Way::Basic) && matches!(*self.credentials(), Some(Credentials::Password { .. }))
+    }
+
     /// The field `authorization` with name and password.
     pub(crate) fn basic(&self) -> Result<Option<HeaderValue>, ClientError> {
         Ok(self.credentials().as_ref().map(Credentials::basic).transpose()?.flatten())

@@ -1,18 +1,15 @@
 //! What repositories there are: the list of them, and the search of old times, which docker still asks.
 
-use berth_egress::{Link, whole};
-use bytes::Bytes;
+use berth_egress::Link;
 use http::header::LINK;
 use http::{HeaderName, HeaderValue, Method};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::health::Asked;
+use crate::pages::LONGEST;
 use crate::scope::Scope;
-use crate::{Client, ClientError, Patience, fault};
-
-/// Bytes of one answer.
-const LONGEST: usize = 8 << 20;
+use crate::{Client, ClientError, Patience};
 
 /// A part of the repositories of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,17 +59,22 @@ impl Client {
         let question = self.question(Method::GET, &path, Scope::catalog(), Asked::Manifest)?;
         let response = self.ask_whole(&question, Patience::Long, LONGEST).await?;
         let more = response.headers().contains_key(LINK);
-        let list: Catalog = serde_json::from_slice(response.body())
-            .map_err(|_| ClientError::Useless { what: "its list of repositories is none" })?;
-        Ok(CatalogPage { repositories: list.repositories.unwrap_or_default(), more })
+        Ok(CatalogPage { repositories: read(response.body())?, more })
     }
 
-    /// Looks for repositories by a word, as `docker search` does; at most `limit`.
+    /// Looks for repositories by a word, as `docker search` does; at most `limit`. Whoever signed in is known before it is
+    /// asked: a registry shows everybody else what is public, and wants no credentials for that.
     ///
     /// # Errors
     /// [`ClientError::NotFound`] if the registry has no search.
     pub async fn search(&self, word: &str, limit: usize) -> Result<Vec<Found>, ClientError> {
         let mut question = self.question(Method::GET, "", Scope::search(), Asked::Manifest)?;
+        let is_somebody = self.0.auth.credentials().is_some();
+        if is_somebody
+            && let Err(error @ ClientError::Unauthorized { .. }) = self.ask(&question, Patience::Short).await
+        {
+            return Err(error);
+        }
         let word = utf8_percent_encode(word, NON_ALPHANUMERIC);
         question.link = Link::new(self.origin().clone(), &format!("/v1/search?q={word}&n={limit}"))?;
         // Without it, registries that know podman answer as if there were no search.
@@ -87,23 +89,11 @@ impl Client {
     }
 }
 
-impl Client {
-    /// Asks the registry for something beside the distribution API, such as the management API of a Berth: `target` is a
-    /// path of its own host. A password goes along at once, as such APIs want it. The answer is at most 8 MiB.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn api(&self, method: Method, target: &str) -> Result<Bytes, ClientError> {
-        let mut question = self.question(method, "", Scope::none(), Asked::Manifest)?;
-        question.link = Link::new(self.origin().clone(), target)?;
-        let password = self.0.auth.basic()?;
-        let response = self.send(&question, &question.link, password.as_ref()).await?;
-        if !response.status().is_success() {
-            return Err(fault::of(response).await);
-        }
-        let body = whole(response.into_body(), LONGEST).await?;
-        Ok(body)
-    }
+/// The repositories of a page.
+pub(crate) fn read(page: &[u8]) -> Result<Vec<String>, ClientError> {
+    let list: Catalog = serde_json::from_slice(page)
+        .map_err(|_| ClientError::Useless { what: "its list of repositories is none" })?;
+    Ok(list.repositories.unwrap_or_default())
 }
 
 fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>

@@ -262,7 +262,9 @@ impl Client {
     async fn exchange(&self, question: &Question<'_>) -> Result<Response<Incoming>, ClientError> {
         let response = self.exchange_any(question).await?;
         if !response.status().is_success() {
-            return Err(fault::of_question(question, response).await);
+            let error = fault::of_question(question, response).await;
+            // With Basic there is no host for tokens to judge them before.
+            return Err(if self.0.auth.is_basic() { error.of_credentials() } else { error });
         }
         let encoding = response.headers().get(CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {

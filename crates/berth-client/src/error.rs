@@ -26,6 +26,8 @@ pub enum ClientError {
     Unauthorized {
         /// What it said.
         message: Option<String>,
+        /// Whether it looked at credentials, which are wrong then. Else it wants some, or others.
+        is_wrong: bool,
     },
     /// It knows who asks, and does not let him.
     #[error("it does not allow this{}", said(.message))]
@@ -121,6 +123,16 @@ impl ClientError {
         }
     }
 
+    /// The same of somebody who showed credentials: a refusal is about them then.
+    pub(crate) fn of_credentials(self) -> ClientError {
+        match self {
+            ClientError::Unauthorized { message, .. } => {
+                ClientError::Unauthorized { message, is_wrong: true }
+            }
+            error => error,
+        }
+    }
+
     /// Whether the same question may have an answer in a moment.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
@@ -140,7 +152,9 @@ impl ClientError {
             Egress(error) => Egress(error.again()),
             Resting { left } => Resting { left: *left },
             NotFound => NotFound,
-            Unauthorized { message } => Unauthorized { message: message.clone() },
+            Unauthorized { message, is_wrong } => {
+                Unauthorized { message: message.clone(), is_wrong: *is_wrong }
+            }
             Denied { message } => Denied { message: message.clone() },
             Refused { status, code, message } => {
                 Refused { status: *status, code: code.clone(), message: message.clone() }

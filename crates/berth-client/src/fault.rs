@@ -25,6 +25,9 @@ struct Errors {
     /// OAuth2's.
     #[serde(default)]
     error_description: String,
+    /// That of a problem (RFC 9457).
+    #[serde(default)]
+    detail: serde_json::Value,
 }
 
 #[derive(Default, Deserialize)]
@@ -43,7 +46,9 @@ pub(crate) async fn of(response: Response<Incoming>) -> ClientError {
         StatusCode::TOO_MANY_REQUESTS => {
             ClientError::TooMany { retry_after: retry::retry_after(response.headers()) }
         }
-        StatusCode::UNAUTHORIZED => ClientError::Unauthorized { message: message(response).await },
+        StatusCode::UNAUTHORIZED => {
+            ClientError::Unauthorized { message: message(response).await, is_wrong: false }
+        }
         StatusCode::FORBIDDEN => ClientError::Denied { message: message(response).await },
         status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
             ClientError::Server { status, message: message(response).await }
@@ -86,8 +91,9 @@ async fn told(response: Response<Incoming>) -> (String, Option<String>) {
     let Ok(errors) = serde_json::from_slice::<Errors>(&body) else { return Default::default() };
     let first = errors.errors.into_iter().next().unwrap_or_default();
     let code = printable(&first.code);
-    let texts = [&first.message, &first.code, &errors.details, &errors.error_description];
-    (code, texts.into_iter().map(|text| printable(text)).find(|text| !text.is_empty()))
+    let detail = errors.detail.as_str().unwrap_or_default();
+    let texts = [&first.message, &first.code, &errors.details, &errors.error_description, detail];
+    (code, texts.into_iter().map(printable).find(|text| !text.is_empty()))
 }
 
 fn printable(text: &str) -> String {

@@ -22,9 +22,11 @@ mod fault;
 mod health;
 mod known;
 mod manifest;
+mod pages;
 mod place;
 mod push;
 mod rate;
+mod removal;
 mod retry;
 mod scope;
 mod security;
@@ -43,6 +45,7 @@ struct Readme;
 
 pub use berth_egress::{
     EgressError, Forbidden, Limits, Link, Origin, OriginError, Proxies, ProxyError, Reach, RootsError,
+    TlsTrouble,
 };
 pub use berth_oci::{Digest, Reference, Secret};
 pub use blob::Download;
@@ -59,8 +62,10 @@ pub use error::ClientError;
 pub use health::Health;
 pub use known::{KNOWN, Known, known};
 pub use manifest::{FetchedManifest, ManifestHead};
+pub use pages::Pages;
 pub use push::PushedManifest;
 pub use rate::RateLimit;
+pub use removal::Removal;
 pub use retry::Patience;
 pub use security::{FindError, Security};
 pub use sign_in::SignIn;

@@ -1,16 +1,16 @@
 //! Manifests: look, and read.
 
-use berth_egress::{EgressError, Link};
+use berth_egress::EgressError;
 use berth_oci::media_type::{OCI_INDEX, essence};
 use berth_oci::{Algorithm, Descriptor, Digest, Manifest, Reference};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, LINK};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method};
 
 use crate::client::{Question, length};
 use crate::health::Asked;
 use crate::scope::Scope;
-use crate::{Client, ClientError, Patience};
+use crate::{Client, ClientError, Patience, pages};
 
 /// Everything that people keep in registries; what a registry has nothing of, it may answer with its own choice.
 const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -121,7 +121,7 @@ impl Client {
             let index = Manifest::read(OCI_INDEX, page.body())
                 .map_err(|_| ClientError::Useless { what: "its list of referrers is no index" })?;
             all.extend(index.references.into_iter().map(|reference| reference.descriptor));
-            match next_page(page.headers(), &question.link) {
+            match pages::next(page.headers(), &question.link) {
                 Some(next) => question.link = next,
                 None => return Ok(all),
             }
@@ -140,14 +140,6 @@ impl Client {
         question.headers.insert(ACCEPT, HeaderValue::from_static(accept));
         Ok(question)
     }
-}
-
-/// The next page of a list (RFC 8288), at the same registry.
-fn next_page(headers: &HeaderMap, from: &Link) -> Option<Link> {
-    let text = headers.get(LINK)?.to_str().ok()?;
-    let (target, _) = text.trim().strip_prefix('<')?.split_once('>')?;
-    let next = from.follow(target).ok()?;
-    (next.origin() == from.origin() && next != *from).then_some(next)
 }
 
 fn head(headers: &HeaderMap) -> ManifestHead {

@@ -6,11 +6,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::health::Asked;
+use crate::pages::LONGEST;
 use crate::scope::Scope;
 use crate::{Client, ClientError, Patience};
-
-/// Bytes of one page.
-const LONGEST: usize = 8 << 20;
 
 /// A part of the tags of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +37,13 @@ impl Client {
         let question = self.question(Method::GET, &path, Scope::pull(repository), Asked::Manifest)?;
         let response = self.ask_whole(&question, Patience::Short, LONGEST).await?;
         let more = response.headers().contains_key(LINK);
-        let list: List = serde_json::from_slice(response.body())
-            .map_err(|_| ClientError::Useless { what: "its list of tags is none" })?;
-        Ok(TagPage { tags: list.tags.unwrap_or_default(), more })
+        Ok(TagPage { tags: read(response.body())?, more })
     }
+}
+
+/// The tags of a page.
+pub(crate) fn read(page: &[u8]) -> Result<Vec<String>, ClientError> {
+    let list: List = serde_json::from_slice(page)
+        .map_err(|_| ClientError::Useless { what: "its list of tags is none" })?;
+    Ok(list.tags.unwrap_or_default())
 }

@@ -18,9 +18,11 @@ mod depot;
 mod distribution;
 #[path = "../../berth-egress/src/tests/fake.rs"]
 mod fake;
+mod lists;
 mod manifests;
 mod patience;
 mod pushes;
+mod removals;
 mod replays;
 mod secrets;
 mod security;

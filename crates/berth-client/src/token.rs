@@ -96,7 +96,8 @@ pub(crate) async fn fetch(
         }
         None => get(egress, wanted, None, None).await?,
     };
-    read(response).await
+    let granted = read(response).await;
+    granted.map_err(|error| if credentials.is_some() { error.of_credentials() } else { error })
 }
 
 async fn get(
@@ -145,7 +146,7 @@ async fn post(
     let response = egress.send(Method::POST, wanted.realm, headers, body).await?;
     if response.status() == StatusCode::BAD_REQUEST {
         // So OAuth2 says that a token or a password is not good (RFC 6749, section 5.2).
-        return Err(ClientError::Unauthorized { message: fault::message(response).await });
+        return Err(ClientError::Unauthorized { message: fault::message(response).await, is_wrong: true });
     }
     Ok(response)
 }

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::proxy::{Proxies, Proxy};
-use crate::{EgressError, Reach};
+use crate::{EgressError, Reach, TlsTrouble};
 
 /// Time for one address to answer.
 const PER_ADDRESS: Duration = Duration::from_secs(2);
@@ -69,8 +69,9 @@ impl Connector {
             let proxied = self.proxies.of(secure, &host, port).is_some();
             return Ok(Wire::Plain(TokioIo::new(stream), proxied));
         }
-        let failed = |source| EgressError::Tls { host: host.clone(), source };
-        let name = ServerName::try_from(host.clone()).map_err(|error| failed(io::Error::other(error)))?;
+        let failed = |(trouble, source)| EgressError::Tls { host: host.clone(), trouble, source };
+        let name = ServerName::try_from(host.clone())
+            .map_err(|error| failed((TlsTrouble::Other, io::Error::other(error))))?;
         let shake = TlsConnector::from(self.tls.clone()).connect(name, stream);
         let stream = timeout(PER_STEP, shake).await.map_err(|_| EgressError::TooSlow(PER_STEP))?;
         Ok(Wire::Tls(Box::new(TokioIo::new(stream.map_err(|error| failed(in_words(error)))?))))
@@ -137,33 +138,33 @@ impl Connector {
     }
 }
 
-/// What a handshake failed by, for people first.
-fn in_words(error: io::Error) -> io::Error {
+/// What a handshake failed by, for programs and for people.
+fn in_words(error: io::Error) -> (TlsTrouble, io::Error) {
     use CertificateError as Certificate;
     use rustls::Error::{InvalidCertificate, InvalidMessage};
     let Some(reason) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        return error;
+        return (TlsTrouble::Other, error);
     };
-    let words = match reason {
+    let (trouble, words) = match reason {
         InvalidMessage(_) => {
             let told = format!("it answers without TLS ({reason})");
-            return io::Error::new(io::ErrorKind::Unsupported, told);
+            return (TlsTrouble::None, io::Error::new(io::ErrorKind::Unsupported, told));
         }
         InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
-            "nobody who is trusted here signed its certificate"
+            (TlsTrouble::Authority, "nobody who is trusted here signed its certificate")
         }
         InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            "its certificate has expired"
+            (TlsTrouble::Expired, "its certificate has expired")
         }
         InvalidCertificate(Certificate::NotValidYet | Certificate::NotValidYetContext { .. }) => {
-            "its certificate is not valid yet; compare the clocks"
+            (TlsTrouble::NotYetValid, "its certificate is not valid yet; compare the clocks")
         }
         InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }) => {
-            "its certificate is for another name"
+            (TlsTrouble::OtherName, "its certificate is for another name")
         }
-        _ => return error,
+        _ => return (TlsTrouble::Other, error),
     };
-    io::Error::new(error.kind(), format!("{words} ({reason})"))
+    (trouble, io::Error::new(error.kind(), format!("{words} ({reason})")))
 }
 
 impl tower_service::Service<Uri> for Connector {

@@ -5,6 +5,24 @@ use std::time::Duration;
 
 use crate::{Forbidden, OriginError};
 
+/// What is wrong with the secure connection to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsTrouble {
+    /// It answers without TLS.
+    None,
+    /// Nobody who is believed signed its certificate.
+    Authority,
+    /// Its certificate is over.
+    Expired,
+    /// Its certificate will be good some time, by the clock of this machine.
+    NotYetValid,
+    /// Its certificate is for another name.
+    OtherName,
+    /// Anything else.
+    Other,
+}
+
 /// Why a request had no answer, or not a whole one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,7 +58,9 @@ pub enum EgressError {
     Tls {
         /// The host.
         host: String,
-        /// Why.
+        /// What is wrong.
+        trouble: TlsTrouble,
+        /// The same in words.
         source: io::Error,
     },
     /// The proxy on the way does not connect.
@@ -89,7 +109,7 @@ impl EgressError {
 
     /// Whether the server was asked for TLS and answered without.
     pub fn is_without_tls(&self) -> bool {
-        matches!(self, EgressError::Tls { source, .. } if source.kind() == io::ErrorKind::Unsupported)
+        matches!(self, EgressError::Tls { trouble: TlsTrouble::None, .. })
     }
 
     /// The same once more, for who only has it lent: what has a source keeps its text.
@@ -103,8 +123,8 @@ impl EgressError {
             EgressError::Connect { host, source } => {
                 EgressError::Connect { host: host.clone(), source: copy(source) }
             }
-            EgressError::Tls { host, source } => {
-                EgressError::Tls { host: host.clone(), source: copy(source) }
+            EgressError::Tls { host, trouble, source } => {
+                EgressError::Tls { host: host.clone(), trouble: *trouble, source: copy(source) }
             }
             EgressError::Proxy { proxy, source } => {
                 EgressError::Proxy { proxy: proxy.clone(), source: copy(source) }

@@ -22,7 +22,7 @@ mod tests;
 pub use address::{Forbidden, Reach};
 pub use body::{Incoming, whole};
 pub use egress::{Egress, EgressOptions, Limits};
-pub use error::EgressError;
+pub use error::{EgressError, TlsTrouble};
 pub use origin::{Link, Origin, OriginError};
 pub use outgoing::{Outgoing, bytes, empty, form, stream};
 pub use proxy::{Proxies, ProxyError};

@@ -49,7 +49,7 @@ impl Told {
                 tracing::debug!(target: "berth_egress::requests", "{method} {link} -> {status} after {after} ms");
             }
             Err(error) => {
-                tracing::debug!(target: "berth_egress::requests", "{method} {link} -> {error} after {after} ms");
+                tracing::debug!(target: "berth_egress::requests", "{method} {link} -> failed after {after} ms: {error}");
             }
         }
     }

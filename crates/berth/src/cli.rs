@@ -197,6 +197,14 @@ pub(crate) enum ConfigCommand {
     Reference,
 }
 
+impl ConfigCommand {
+    /// What can stand behind `berth config`, beside an image.
+    pub(crate) fn names() -> Vec<String> {
+        let program = ConfigCommand::augment_subcommands(Clap::new("config"));
+        program.get_subcommands().map(|command| command.get_name().to_owned()).collect()
+    }
+}
+
 /// `berth config check`
 #[derive(Args)]
 pub(crate) struct CheckArgs {

@@ -10,6 +10,17 @@ use super::images::{self, GREETING, LAYER};
 use super::stage::Stage;
 use super::wire;
 
+/// How an image is run. The limits that podman sets by default need a right that root does not have everywhere.
+pub(super) const RUN: [&str; 7] = [
+    "run",
+    "--rm",
+    "--network=none",
+    "--runtime=runc",
+    "--log-driver=none",
+    "--ulimit=nofile=256:256",
+    "--ulimit=nproc=1000:1000",
+];
+
 /// Runs the steps of both clients.
 pub(crate) fn run(stage: &Stage) -> anyhow::Result<()> {
     if stage.has("podman", &["podman", "runc"]) {
@@ -72,10 +83,7 @@ fn podman(stage: &Stage, podman: &Client) {
         podman.run(&["pull", "--tls-verify=false", &name])?;
         let blobs = wire::count(&stage.wire.take(), "GET", "/blobs/", 200);
         ensure!(blobs == 4, "the config and three layers are 4 blobs, {blobs} were pulled");
-        // The limits that it sets by default need a right that root does not have everywhere.
-        let limits = ["--ulimit=nofile=256:256", "--ulimit=nproc=1000:1000"];
-        let options = ["run", "--rm", "--network=none", "--runtime=runc", "--log-driver=none"];
-        podman.says(&[options.as_slice(), &limits, &[name.as_str()]].concat(), GREETING)?;
+        podman.says(&[&RUN[..], &[name.as_str()]].concat(), GREETING)?;
         Ok(())
     });
     stage.step(client, "search lists the tags", || {

@@ -28,7 +28,7 @@ pub struct ConfigArgs {
 pub fn run(args: &ConfigArgs, environment: &Environment) -> Result<(), Failure> {
     let Some(image) = &args.image else {
         return Err(
-            Failure::usage("an image or a subcommand is missing").hint("'berth config --help' lists both")
+            Failure::other("an image or a subcommand is missing").hint("'berth config --help' lists both")
         );
     };
     let registries = Registries::of(environment, &args.registry)?;

@@ -2,11 +2,12 @@
 
 use berth_client::PlatformName;
 use clap::Args;
+use serde_json::json;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::names;
-use crate::output::line;
+use crate::output::{self, line};
 use crate::registries::{Registries, RegistryArgs};
 use crate::remote::Remote;
 
@@ -23,6 +24,9 @@ pub struct DigestArgs {
     /// Of an image for several platforms, this one
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<PlatformName>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -37,5 +41,8 @@ pub(crate) fn run(args: &DigestArgs, environment: &Environment) -> Result<(), Fa
             None => remote.digest(&names::reference(&remote.image)).await,
         }
     })?;
-    line(&digest.to_string())
+    match args.json {
+        true => output::json(&json!({ "image": args.image, "digest": digest.to_string() })),
+        false => line(&digest.to_string()),
+    }
 }

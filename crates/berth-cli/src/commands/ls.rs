@@ -1,16 +1,15 @@
 //! `berth ls REGISTRY[/PREFIX]`.
 
+use berth_client::ClientError;
 use clap::Args;
 use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::names;
 use crate::output::{self, line};
 use crate::registries::{Registries, RegistryArgs};
 use crate::trouble;
-
-/// Repositories in one answer.
-const PAGE: usize = 1000;
 
 /// `berth ls`
 #[derive(Args)]
@@ -27,7 +26,8 @@ pub struct LsArgs {
 
 /// Lists the repositories of a registry, one a line, as far as one may see them.
 pub(crate) fn run(args: &LsArgs, environment: &Environment) -> Result<(), Failure> {
-    let (host, prefix) = args.place.split_once('/').unwrap_or((&args.place, ""));
+    let place = names::without_scheme(&args.place);
+    let (host, prefix) = place.split_once('/').unwrap_or((place, ""));
     let registries = Registries::of(environment, &args.registry)?;
     let mut all = Vec::new();
     environment.wait_for(each(&registries, host, |names| {
@@ -50,21 +50,14 @@ pub(crate) async fn each(
     mut told: impl FnMut(Vec<String>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let client = registries.registry(host).await?;
-    let mut last = String::new();
-    loop {
-        let page = client.catalog(PAGE, &last).await.map_err(|error| match error {
-            berth_client::ClientError::NotFound => {
-                Failure::other(format!("{host} gives no list of its repositories"))
-                    .hint("'berth tags NAME' works where a name is known")
-            }
-            error => trouble::of_registry(host, error),
-        })?;
-        // One that gives the same page again would do so for ever.
-        let next = page.repositories.last().filter(|name| page.more && **name != last).cloned();
-        told(page.repositories)?;
-        match next {
-            Some(name) => last = name,
-            None => return Ok(()),
-        }
+    let unlisted = |error| match error {
+        ClientError::NotFound => Failure::other(format!("{host} gives no list of its repositories"))
+            .hint("'berth tags NAME' works where a name is known"),
+        error => trouble::of_registry(host, error),
+    };
+    let mut pages = client.all_repositories().map_err(unlisted)?;
+    while let Some(page) = pages.next().await.map_err(unlisted)? {
+        told(page)?;
     }
+    Ok(())
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::output;
 use crate::registries::{Registries, RegistryArgs};
 use crate::remote::Remote;
 
@@ -47,7 +48,7 @@ pub(crate) fn print(document: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let read = serde_json::from_slice::<Value>(document).ok().filter(|_| io::stdout().is_terminal());
     match read {
-        Some(read) => writeln!(out, "{read:#}")?,
+        Some(read) => writeln!(out, "{}", output::pretty(&read))?,
         None => out.write_all(document)?,
     }
     Ok(())

@@ -79,11 +79,22 @@ async fn search(
     term: &str,
     limit: usize,
 ) -> Result<Vec<Found>, Failure> {
-    use berth_client::ClientError::{NotFound, Refused, Unexpected, Useless};
-    match registries.registry(host).await?.search(term, limit).await {
-        Ok(found) => Ok(found),
-        // Most registries have no search, and a list.
-        Err(NotFound | Refused { .. } | Unexpected { .. } | Useless { .. }) => {
+    use berth_client::ClientError::{Denied, NotFound, Refused, Unauthorized, Unexpected, Useless};
+    let client = match host {
+        // It shows what is public, and no other host may see the password of docker.io.
+        HUB => registries.client_as(HUB, None).await?,
+        host => registries.registry(host).await?,
+    };
+    match client.search(term, limit).await {
+        Ok(mut found) => {
+            found.sort_by_key(|found| std::cmp::Reverse(found.stars));
+            Ok(found)
+        }
+        // Most registries have no search, which each says in its own way, and a list.
+        Err(NotFound | Refused { .. } | Unexpected { .. } | Useless { .. })
+        | Err(Denied { .. } | Unauthorized { .. })
+            if host != HUB =>
+        {
             listed(registries, host, term, limit).await
         }
         Err(error) => Err(trouble::of_registry(host, error)),

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::names;
 use crate::output::{self, line};
 use crate::registries::{Registries, RegistryArgs};
 use crate::remote::Remote;
@@ -27,6 +28,11 @@ pub(crate) fn run(args: &TagsArgs, environment: &Environment) -> Result<(), Fail
     let mut all = Vec::new();
     environment.wait_for(async {
         let remote = Remote::named(&args.name, &registries).await?;
+        if remote.image.tag().is_some() || remote.image.digest().is_some() {
+            let name = names::repository(&remote.image);
+            return Err(Failure::other(format!("{} is one image of {name}", remote.image.familiar()))
+                .hint(format!("'berth tags {name}' lists all tags of the repository")));
+        }
         remote
             .each_tag(|tags| match args.json {
                 true => {

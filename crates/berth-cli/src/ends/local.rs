@@ -122,6 +122,12 @@ impl LocalStore {
         LocalStore { transfer, beside: Mutex::default() }
     }
 
+    /// Whether a blob is here, where it stays.
+    pub(crate) async fn has(&self, blob: &Descriptor) -> Result<bool, EndError> {
+        let (transfer, digest, size) = (self.transfer.clone(), blob.digest.clone(), blob.size);
+        waiting(move || transfer.has(&digest, size)).await
+    }
+
     /// What came beside the image.
     pub(crate) fn beside(&self) -> Vec<Entry> {
         self.beside.lock().unwrap_or_else(PoisonError::into_inner).clone()

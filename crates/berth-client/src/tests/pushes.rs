@@ -138,6 +138,28 @@ async fn a_search_finds_what_docker_search_finds() {
     assert_eq!(client(&fake).search("alpine", 1).await.unwrap().len(), 1);
 }
 
+/// A search that anybody may do asks nobody who he is, so whoever signed in did not find his private repositories.
+#[tokio::test]
+async fn who_signed_in_searches_as_himself() {
+    let fake = Fake::start(|asked| match (authorization(asked), asked.target.split('?').next()) {
+        (ALICE, Some("/token")) => Reply::new(200, &[], "{\"token\":\"t\"}"),
+        ("Bearer t", Some("/v1/search")) => Reply::new(200, &[], r#"{"results":[{"name":"mine"}]}"#),
+        (_, Some("/v1/search")) => Reply::new(200, &[], r#"{"results":[]}"#),
+        ("Bearer t", _) => Reply::new(200, &[], ""),
+        (_, Some("/token")) => Reply::new(401, &[], ""),
+        _ => challenge("Bearer realm=\"/token\",service=\"s\""),
+    })
+    .await;
+    assert_eq!(client_of_alice(&fake).search("m", 9).await.unwrap()[0].name, "mine");
+    fake.take();
+    assert_eq!(client(&fake).search("m", 9).await.unwrap(), []);
+    assert_eq!(fake.lines().len(), 1, "nobody has nothing to find out");
+    let credentials = Some(crate::Credentials::password("alice", crate::Secret::new("wrong")));
+    let wrong = Client::new(crate::ClientOptions { credentials, ..super::options(&fake) }).unwrap();
+    let refused = wrong.search("m", 9).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Unauthorized { is_wrong: true, .. }), "{refused:?}");
+}
+
 #[tokio::test]
 async fn each_deed_asks_for_its_own_right() {
     let fake = Fake::start(|asked| match authorization(asked) {

@@ -277,3 +277,25 @@ async fn a_way_that_fails_is_found_out_anew() {
     moved.store(1, Ordering::Relaxed);
     head(&second).await.unwrap();
 }
+
+/// Whoever is told that his password is wrong signs in anew; whoever only lacks a right would do so for nothing.
+#[tokio::test]
+async fn wrong_credentials_are_told_from_a_right_that_is_missing() {
+    let is_wrong = |error: ClientError| match error {
+        ClientError::Unauthorized { is_wrong, .. } => is_wrong,
+        error => panic!("{error:?}"),
+    };
+    let bearer = Fake::start(|asked| match (asked.target.starts_with("/token"), authorization(asked)) {
+        (true, ALICE) => Reply::new(401, &[], ""),
+        (true, _) => Reply::new(200, &[], "{\"token\":\"t\"}"),
+        (false, _) => challenge(REALM),
+    })
+    .await;
+    assert!(is_wrong(head(&client_of_alice(&bearer)).await.unwrap_err()));
+    assert!(!is_wrong(head(&client(&bearer)).await.unwrap_err()), "nobody was not believed");
+    let insufficient = registry(&from(1000), 300).await;
+    assert!(!is_wrong(head(&client_of_alice(&insufficient)).await.unwrap_err()), "the token was given");
+    let basic = Fake::start(|_| challenge("Basic realm=\"x\"")).await;
+    assert!(is_wrong(head(&client_of_alice(&basic)).await.unwrap_err()));
+    assert!(!is_wrong(head(&client(&basic)).await.unwrap_err()));
+}

@@ -39,7 +39,7 @@ async fn twenty_with_a_wrong_password_send_it_once() {
     for asked in join_all((0..20).map(|_| head(&client))).await {
         let error = asked.unwrap_err();
         assert!(
-            matches!(&error, ClientError::Unauthorized { message: Some(why) } if why == "wrong password")
+            matches!(&error, ClientError::Unauthorized { message: Some(why), is_wrong: true } if why == "wrong password")
         );
     }
     let sent = seen(&fake).into_iter().filter(|line| line.contains("/token")).count();

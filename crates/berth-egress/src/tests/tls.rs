@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::fake::{Fake, Reply};
 use super::{get, private};
-use crate::{Egress, EgressError, EgressOptions, RootsError};
+use crate::{Egress, EgressError, EgressOptions, RootsError, TlsTrouble};
 
 /// An authority, and its certificate in a file.
 pub(super) struct Authority {
@@ -85,18 +85,21 @@ async fn a_certificate_that_is_not_believed_says_why() {
     let future = |params: &mut CertificateParams| params.not_before = date_time_ymd(2099, 1, 1);
     let good = authority.server("localhost", |_| ()).await;
     let plain = Fake::start(|_| Reply::new(400, &[], "plain")).await;
-    for (server, ca, why) in [
-        (&good, None, "nobody who is trusted here signed its certificate"),
-        (&good, Some(other.file()), "nobody who is trusted here signed its certificate"),
-        (&authority.server("other.example", |_| ()).await, Some(authority.file()), "for another name"),
-        (&authority.server("localhost", past).await, Some(authority.file()), "has expired"),
-        (&authority.server("localhost", future).await, Some(authority.file()), "not valid yet"),
-        (&plain, Some(authority.file()), "it answers without TLS"),
+    let stranger = "nobody who is trusted here signed its certificate";
+    let own = || Some(authority.file());
+    for (server, ca, kind, why) in [
+        (&good, None, TlsTrouble::Authority, stranger),
+        (&good, Some(other.file()), TlsTrouble::Authority, stranger),
+        (&authority.server("other.example", |_| ()).await, own(), TlsTrouble::OtherName, "for another name"),
+        (&authority.server("localhost", past).await, own(), TlsTrouble::Expired, "has expired"),
+        (&authority.server("localhost", future).await, own(), TlsTrouble::NotYetValid, "not valid yet"),
+        (&plain, own(), TlsTrouble::None, "it answers without TLS"),
     ] {
         let error = ask("localhost", server, &EgressOptions { ca_file: ca, ..here() }).await.unwrap_err();
         let told = error.to_string();
         assert!(told.contains("localhost") && told.contains(why), "{told}");
-        assert!(matches!(error, EgressError::Tls { .. }) && !error.is_passing(), "{error:?}");
+        assert!(matches!(error, EgressError::Tls { trouble, .. } if trouble == kind), "{error:?}");
+        assert!(!error.is_passing(), "{error:?}");
         assert_eq!(error.is_without_tls(), why.contains("without TLS"));
         assert_eq!(server.lines(), [""; 0]);
     }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use berth_cli::failure::Failure;
 use berth_cli::output::{line, size};
+use berth_cli::removal::{self, Removal};
 
 /// The query that asks for a preview.
 pub(crate) fn dry(dry_run: bool) -> &'static str {
@@ -12,32 +13,8 @@ pub(crate) fn dry(dry_run: bool) -> &'static str {
 
 /// Tells what went, or would go.
 pub(crate) fn tell(removal: &Value, dry_run: bool) -> Result<(), Failure> {
-    let number = |name: &str| removal[name].as_u64().unwrap_or_default();
-    let names = |name: &str| {
-        let list = removal[name].as_array().cloned().unwrap_or_default();
-        list.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect::<Vec<_>>()
-    };
-    let (tags, manifests) = (names("tags"), names("manifests"));
-    let would = if dry_run { "would be removed" } else { "removed" };
-    for tag in &tags {
-        line(&format!("tag {tag} {would}"))?;
-    }
-    for digest in &manifests {
-        line(&format!("image {digest} {}", if dry_run { "would go" } else { "goes" }))?;
-    }
-    let unnamed = number("tag_count") + number("manifest_count") - (tags.len() + manifests.len()) as u64;
-    if unnamed > 0 {
-        line(&format!("and {unnamed} more"))?;
-    }
-    if number("manifest_count") == 0 {
-        line("no bytes will be free: the image has other tags")?;
-        return if dry_run { line("nothing was changed") } else { line("it can be restored") };
-    }
-    let (freed, shared) = (size(number("freed_bytes")), size(number("shared_bytes")));
-    line(&format!(
-        "{freed} will be free when the trash time is over; {shared} stay, other images have them too"
-    ))?;
-    if dry_run { line("nothing was changed") } else { line("it can be restored until then") }
+    let removal = serde_json::from_value::<Removal>(removal.clone()).map_err(Failure::other)?;
+    removal::tell(&removal, dry_run)
 }
 
 /// Tells what the trash gives up.

@@ -37,16 +37,37 @@ fn images_of_this_machine() {
             "load -i app.tar",
             "load -i nothing.tar",
             "load -i layout/index.json",
-            "import app.tar imported:2 -c 'CMD [\"/x\"]' -m 'by hand' --platform linux/arm64",
-            "inspect -f '{{.Config.Cmd}} {{.Comment}} {{.Os}}/{{.Architecture}}' imported:2",
             "import https://example.com/root.tar x",
             "import layout/index.json x",
-            "rmi -f imported:2",
             "prune -f",
             "images",
         ],
     );
     insta::assert_snapshot!("images", told);
+}
+
+/// Its id has the time of its making in it.
+#[test]
+fn a_file_system_becomes_an_image() {
+    let desk = Desk::new();
+    desk.layout("layout");
+    let run = |words: &[&str]| said(&mut desk.command(words));
+    assert_eq!(run(&["copy", "-q", "oci:layout:app", "docker-archive:root.tar:root"]).code, Some(0));
+    let words =
+        ["import", "root.tar", "made:2", "-c", "CMD [\"/x\"]", "-m", "by hand", "--platform", "linux/arm64"];
+    let made = run(&words);
+    assert_eq!((made.code, made.err.as_str()), (Some(0), ""));
+    let id = made.out.trim();
+    assert_eq!(run(&["images", "-q", "--no-trunc", "made:2"]).out.trim(), id);
+    let format = "{{.Id}} {{.Config.Cmd}} {{.Comment}} {{.Os}}/{{.Architecture}} {{len .RootFS.Layers}}";
+    let seen = run(&["inspect", "-f", format, "made:2"]);
+    assert_eq!(seen.out, format!("{id} [/x] by hand linux/arm64 1\n"));
+    let gone = run(&["rmi", "made:2"]);
+    assert!(
+        gone.out.starts_with("Untagged: made:2\n") && gone.out.contains(&format!("Deleted: {id}\n")),
+        "{}",
+        gone.out
+    );
 }
 
 #[test]
