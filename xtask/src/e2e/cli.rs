@@ -15,6 +15,7 @@ use crate::server::Kind;
 mod cuts;
 mod registries;
 mod words;
+mod yard;
 
 const NAME: &str = "commands";
 
@@ -48,7 +49,8 @@ pub(crate) fn run(stage: &Stage) -> anyhow::Result<()> {
         }
     }
     registries::run(&desk)?;
-    cuts::run(&desk)
+    cuts::run(&desk)?;
+    yard::run(stage)
 }
 
 impl<'a> Desk<'a> {
