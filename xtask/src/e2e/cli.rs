@@ -16,6 +16,7 @@ mod cuts;
 mod proxy;
 mod registries;
 mod words;
+mod yard;
 
 const NAME: &str = "commands";
 
@@ -49,7 +50,8 @@ pub(crate) fn run(stage: &Stage) -> anyhow::Result<()> {
         }
     }
     registries::run(&desk)?;
-    cuts::run(&desk)
+    cuts::run(&desk)?;
+    yard::run(stage)
 }
 
 impl<'a> Desk<'a> {

@@ -68,6 +68,23 @@ impl Client {
         Ok(())
     }
 
+    /// Runs the client, which must fail with this exit code and say each of `expected`.
+    pub(crate) fn fails<A: AsRef<OsStr>>(
+        &self,
+        arguments: &[A],
+        code: i32,
+        expected: &[&str],
+    ) -> anyhow::Result<()> {
+        let output = self.command(arguments).output()?;
+        let (said, _) = said(&output);
+        let missing = expected.iter().find(|expected| !said.contains(**expected));
+        if output.status.code() != Some(code) || missing.is_some() {
+            let shown = self.shown(arguments);
+            bail!("{shown} should end with {code} and say {expected:?}: {}: {}", output.status, said.trim());
+        }
+        Ok(())
+    }
+
     /// What the client wrote on standard output alone, when it succeeded.
     pub(crate) fn reads<A: AsRef<OsStr>>(&self, arguments: &[A]) -> anyhow::Result<Vec<u8>> {
         let output = self.command(arguments).output()?;
@@ -97,6 +114,18 @@ impl Client {
     fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
         let mut command = Command::new("timeout");
         command.args(["--kill-after=5", PATIENCE]).arg(&self.program).args(&self.fixed).args(arguments);
+        self.dress(command)
+    }
+
+    /// The program itself, to be watched, limited or killed.
+    pub(crate) fn bare<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.fixed).args(arguments);
+        self.dress(command)
+    }
+
+    /// Gives a command the environment of this client.
+    fn dress(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BERTH_"))
         {
             command.env_remove(name);
