@@ -29,19 +29,20 @@ pub(crate) fn write(
                 .hint("name a file in it"));
         }
         Ok(there) if !there.is_file() => {
-            let mut file = OpenOptions::new().write(true).open(path).map_err(|error| refused(path, error))?;
+            let mut file =
+                OpenOptions::new().write(true).open(path).map_err(|error| refused(path, &error))?;
             return write(&mut file);
         }
         _ => {}
     }
     // What a link leads to is replaced, and not the link.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut unnamed = Unnamed::in_folder_of(&target).map_err(|error| refused(path, error))?;
+    let mut unnamed = Unnamed::in_folder_of(&target).map_err(|error| refused(path, &error))?;
     write(&mut unnamed.file)?;
-    unnamed.name(&target).map_err(|error| refused(path, error))
+    unnamed.name(&target).map_err(|error| refused(path, &error))
 }
 
-fn refused(path: &Path, error: io::Error) -> Failure {
+fn refused(path: &Path, error: &io::Error) -> Failure {
     Failure::other(format!("invalid output path: {}: {error}", path.display()))
         .hint("name a file in a folder that is there and can be written to")
 }
