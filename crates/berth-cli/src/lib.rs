@@ -16,6 +16,7 @@ mod progress;
 mod registries;
 mod remote;
 mod requests;
+mod scratch;
 mod template;
 mod trouble;
 mod units;

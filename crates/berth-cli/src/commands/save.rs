@@ -49,7 +49,10 @@ pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<(), Fail
         Form::Oci => Format::Oci,
     };
     if let Some(path) = &args.output {
-        return save_to(&store, &images, format, path).map_err(trouble::of_store);
+        refuse_special(path)?;
+        let mut part = path.as_os_str().to_owned();
+        part.push(format!(".{}.part", std::process::id()));
+        return save_to(&store, &images, format, path, Path::new(&part)).map_err(trouble::of_store);
     }
     if io::stdout().is_terminal() {
         return Err(Failure::other("cowardly refusing to save to a terminal")
@@ -58,20 +61,46 @@ pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<(), Fail
     store.save(&images, format, io::stdout().lock()).map_err(trouble::of_store)
 }
 
-/// Writes a file. It has its name only when it is whole.
-pub(crate) fn save_to(store: &Store, images: &[&str], format: Format, path: &Path) -> Result<(), Error> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(name);
-    let saved = File::create(&part).map_err(|source| Error::Output { source }).and_then(|file| {
+/// Refuses a path that no file can have: a folder, or a device, which a file would take the place of.
+pub(crate) fn refuse_special(path: &Path) -> Result<(), Failure> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            let text = format!("invalid output path: {} is no regular file", path.display());
+            Err(Failure::other(text)
+                .hint("name a file; 'berth save IMAGE' without -o writes to standard output"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file by way of another on the same volume. It has its name only when it is whole.
+pub(crate) fn save_to(
+    store: &Store,
+    images: &[&str],
+    format: Format,
+    path: &Path,
+    part: &Path,
+) -> Result<(), Error> {
+    write_to(path, part, |out| store.save(images, format, out))
+}
+
+/// Writes a file by way of another on the same volume. It has its name only when it is whole.
+pub(crate) fn write_to(
+    path: &Path,
+    part: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    // A link stays, and what it leads to is replaced.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let saved = File::create(part).map_err(|source| Error::Output { source }).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 20, file);
-        store.save(images, format, &mut out)?;
+        write(&mut out)?;
         out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|source| Error::Output { source })
     });
-    let saved = saved.and_then(|()| fs::rename(&part, path).map_err(|source| Error::Output { source }));
+    let saved = saved.and_then(|()| fs::rename(part, path).map_err(|source| Error::Output { source }));
     if saved.is_err() {
         // What is left of it is of no use; that it cannot be removed changes nothing of why it failed.
-        let _ = fs::remove_file(&part);
+        let _ = fs::remove_file(part);
     }
     saved
 }
