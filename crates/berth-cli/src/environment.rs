@@ -3,11 +3,13 @@
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use berth_client::Proxies;
 use berth_engine_config::Folders;
 use berth_images::Store;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 
@@ -62,9 +64,35 @@ impl Environment {
 
     /// Does what waits for others.
     pub(crate) fn wait_for<T>(&self, doing: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(doing)
+        runtime()?.block_on(doing)
     }
+
+    /// Does what waits for others, and gives up at Ctrl-C and SIGTERM, so that the caller can tidy up.
+    pub(crate) fn wait_unless_stopped<T>(
+        &self,
+        doing: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        /// What waits for a disk is not waited for much longer: the process ends anyway.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let runtime = runtime()?;
+        let done = runtime.block_on(async {
+            let (mut interrupt, mut terminate) =
+                (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            tokio::select! {
+                done = doing => done.map(Some),
+                _ = interrupt.recv() => Ok(None),
+                _ = terminate.recv() => Ok(None),
+            }
+        })?;
+        if done.is_none() {
+            runtime.shutdown_timeout(PATIENCE);
+        }
+        done.ok_or_else(Failure::stopped)
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 /// `$BERTH_IMAGES`, else a folder where programs keep what is the user's (XDG Base Directory Specification).

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 pub enum Kind {
     /// The command line or the configuration is wrong: trying again does not help. Exit code 2, as for unknown flags.
     Usage,
+    /// Somebody stopped it. Exit code 130, as shells have it for Ctrl-C.
+    Stopped,
     /// Anything else. Exit code 1.
     Other,
 }
@@ -20,6 +22,8 @@ pub struct Failure {
     kind: Kind,
     source: Box<dyn Error + Send + Sync>,
     hints: Vec<String>,
+    /// Which one of several.
+    about: Option<String>,
     /// What failed beside it.
     others: Vec<Failure>,
 }
@@ -27,12 +31,35 @@ pub struct Failure {
 impl Failure {
     /// A mistake of the user, in the command line or the configuration.
     pub fn usage(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
-        Failure { kind: Kind::Usage, source: source.into(), hints: Vec::new(), others: Vec::new() }
+        Failure {
+            kind: Kind::Usage,
+            source: source.into(),
+            hints: Vec::new(),
+            about: None,
+            others: Vec::new(),
+        }
     }
 
     /// Any other failure.
     pub fn other(source: impl Into<Box<dyn Error + Send + Sync>>) -> Failure {
-        Failure { kind: Kind::Other, source: source.into(), hints: Vec::new(), others: Vec::new() }
+        Failure {
+            kind: Kind::Other,
+            source: source.into(),
+            hints: Vec::new(),
+            about: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// The same, with what it is about in front: one of several.
+    pub(crate) fn of(mut self, what: &str) -> Failure {
+        self.about = Some(what.to_owned());
+        self
+    }
+
+    /// Somebody does not want it any more.
+    pub(crate) fn stopped() -> Failure {
+        Failure { kind: Kind::Stopped, ..Failure::other("stopped") }
     }
 
     /// Adds what the user can do about it.
@@ -61,6 +88,7 @@ impl Failure {
         let _ = io::stderr().lock().write_all(self.text(is_colored()).as_bytes());
         match self.kind {
             Kind::Usage => ExitCode::from(2),
+            Kind::Stopped => ExitCode::from(130),
             Kind::Other => ExitCode::FAILURE,
         }
     }
@@ -69,7 +97,8 @@ impl Failure {
     pub(crate) fn text(&self, is_colored: bool) -> String {
         let (red, cyan, plain) =
             if is_colored { ("\x1b[1;31m", "\x1b[1;36m", "\x1b[0m") } else { ("", "", "") };
-        let mut text = format!("{red}error{plain}: {}", self.source);
+        let about = self.about.as_ref().map(|about| format!("{about}: ")).unwrap_or_default();
+        let mut text = format!("{red}error{plain}: {about}{}", self.source);
         let mut said = self.source.to_string();
         let mut cause = self.source.source();
         while let Some(error) = cause {

@@ -40,7 +40,7 @@ pub(crate) async fn begin(source: &impl Source, root: &Digest, progress: &Progre
 
 /// The same for a store that may have some of them, in docker's way: nothing is said of an image that is here under
 /// another name.
-async fn begin_missing(
+pub(crate) async fn begin_missing(
     source: &impl Source,
     root: &Digest,
     sink: &LocalStore,

@@ -18,6 +18,7 @@ mod progress;
 mod registries;
 mod remote;
 mod requests;
+mod scratch;
 mod template;
 mod trouble;
 mod units;

@@ -1,5 +1,6 @@
 //! What a source or a target of a copy can be, as it is written.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use berth_oci::ImageReference;
@@ -14,11 +15,11 @@ pub(crate) enum Place {
     Registry(ImageReference),
     /// The images of this machine: `local:NAME`.
     Local(String),
-    /// An image layout in a folder: `oci:DIR[:NAME]`.
+    /// An image layout in a folder: `oci:DIR[:NAME]`, or `oci:DIR:@DIGEST` for what has no name.
     Layout { folder: PathBuf, name: Option<String> },
-    /// An archive: `oci-archive:FILE[:NAME]`, `docker-archive:FILE[:NAME]`.
+    /// An archive: `oci-archive:FILE[:NAME]` likewise, `docker-archive:FILE[:NAME]` or `:@N`, counted from 0.
     Archive { form: Form, file: PathBuf, name: Option<String> },
-    /// Docker's engine: `docker-daemon:NAME`.
+    /// Docker's engine: `docker-daemon:NAME`, also by an id (`sha256:…`).
     Engine(String),
 }
 
@@ -45,7 +46,7 @@ impl Place {
         else {
             return Ok(Place::Registry(names::image(text)?));
         };
-        if rest.is_empty() {
+        if rest.is_empty() || rest.starts_with(':') {
             return Err(Failure::other(format!("{text} names nothing"))
                 .hint(format!("write {transport}:NAME or {transport}:PATH")));
         }
@@ -64,10 +65,41 @@ impl Place {
         })
     }
 
+    /// The same place without the name of an image in it.
+    pub(crate) fn without_name(&self) -> Place {
+        self.with_name(None)
+    }
+
+    /// The place with another name in it, if there are names in it.
+    pub(crate) fn with_name(&self, name: Option<&str>) -> Place {
+        let name = name.map(str::to_owned);
+        match self.clone() {
+            Place::Layout { folder, .. } => Place::Layout { folder, name },
+            Place::Archive { form, file, .. } => Place::Archive { form, file, name },
+            other => other,
+        }
+    }
+
     /// Whether a text names another place than a registry.
     pub(crate) fn is_transport(text: &str) -> bool {
         text.starts_with("docker://")
             || text.split_once(':').is_some_and(|(word, _)| TRANSPORTS.contains(&word))
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (transport, path, name) = match self {
+            Place::Registry(name) => return write!(f, "{}", name.familiar()),
+            Place::Local(name) => return write!(f, "local:{name}"),
+            Place::Engine(name) => return write!(f, "docker-daemon:{name}"),
+            Place::Layout { folder, name } => ("oci", folder, name),
+            Place::Archive { form: Form::Oci, file, name } => ("oci-archive", file, name),
+            Place::Archive { form: Form::Docker, file, name } => ("docker-archive", file, name),
+        };
+        write!(f, "{transport}:{}", path.display())?;
+        name.iter().try_for_each(|name| write!(f, ":{name}"))
     }
 }
 

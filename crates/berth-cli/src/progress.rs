@@ -121,7 +121,7 @@ impl Progress {
     pub(crate) fn note(&self, text: &str) {
         match &self.0.manner {
             Manner::Quiet => {}
-            Manner::Lines | Manner::Json => eprintln!("{text}"),
+            Manner::Lines | Manner::Json => output::note(text),
             Manner::Bars(bars) => bars.line(text),
         }
     }
@@ -180,6 +180,15 @@ impl Progress {
         match shown.manner {
             Manner::Quiet => None,
             _ => Some(Arc::new(move |blob, step| shown.step(blob, step))),
+        }
+    }
+
+    /// Prints one of several results: a document for programs, a line for people.
+    pub(crate) fn one(&self, result: &Value, text: &str) {
+        match &self.0.manner {
+            Manner::Json => say(&result.to_string()),
+            Manner::Bars(bars) => bars.beside(|| say(text)),
+            Manner::Lines | Manner::Quiet => say(text),
         }
     }
 

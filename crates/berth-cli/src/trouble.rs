@@ -104,6 +104,27 @@ pub(crate) fn of_copy(doing: Doing, image: &ImageReference, error: CopyError) ->
         CopyError::Source(EndError::Other(error)) | CopyError::Sink(EndError::Other(error)) => {
             Failure::other(error)
         }
+        error => of_content(error),
+    }
+}
+
+/// The failure to copy from where no registry is.
+pub(crate) fn of_place(place: &str, error: CopyError) -> Failure {
+    match error {
+        CopyError::Source(EndError::NotFound) => {
+            Failure::other(format!("{place} is not whole: something that the image needs is not there"))
+                .hint("bring it there again, from where it came")
+        }
+        CopyError::Source(EndError::Other(error)) | CopyError::Sink(EndError::Other(error)) => {
+            Failure::other(error)
+        }
+        error => of_content(error),
+    }
+}
+
+/// The failure of an image that is not what somebody wants.
+fn of_content(error: CopyError) -> Failure {
+    match error {
         CopyError::Platform { wanted, found } => Failure::other(format!(
             "no matching manifest for {wanted} in the manifest list entries"
         ))

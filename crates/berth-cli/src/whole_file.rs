@@ -14,6 +14,18 @@ use crate::failure::Failure;
 /// What is in an archive may be secret.
 const MODE: u32 = 0o600;
 
+/// Refuses a folder, before anything is done for a file of its name.
+///
+/// # Errors
+/// That it is one.
+pub(crate) fn refuse_folder(path: &Path) -> Result<(), Failure> {
+    match path.is_dir() {
+        true => Err(Failure::other(format!("cannot write to a directory: {}", path.display()))
+            .hint("name a file in it")),
+        false => Ok(()),
+    }
+}
+
 /// Has a file written. It has no name before it is whole and durable, so whatever ends the program leaves nothing of it,
 /// and another file of this name stays until then. A device or a pipe is written to as it is.
 ///
@@ -23,11 +35,8 @@ pub(crate) fn write(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
+    refuse_folder(path)?;
     match fs::metadata(path) {
-        Ok(there) if there.is_dir() => {
-            return Err(Failure::other(format!("cannot write to a directory: {}", path.display()))
-                .hint("name a file in it"));
-        }
         Ok(there) if !there.is_file() => {
             let mut file =
                 OpenOptions::new().write(true).open(path).map_err(|error| refused(path, &error))?;

@@ -57,14 +57,23 @@ pub(crate) fn run(args: &PushArgs, environment: &Environment) -> Result<(), Fail
     if args.all_tags && name.tag().is_some() {
         return Err(Failure::other("tag can't be used with --all-tags/-a").hint("name the repository alone"));
     }
-    refuse_root(&name, environment)?;
+    refuse_root(&name, environment, |short, user| {
+        format!(
+            "berth tag {short} {user}/{short} && berth push {user}/{short}; \
+             for another registry its name stands in front: localhost:5000/{short}"
+        )
+    })?;
     let registries = Registries::of(environment, &args.registry)?;
     let push = Push { args, environment, store: environment.store()? };
     environment.wait_for(push.all(&name, &registries))
 }
 
-/// Names of one part at Docker Hub are those of its official images.
-fn refuse_root(name: &ImageReference, environment: &Environment) -> Result<(), Failure> {
+/// Names of one part at Docker Hub are those of its official images. `hint` gets the name and the user who may be meant.
+pub(crate) fn refuse_root(
+    name: &ImageReference,
+    environment: &Environment,
+    hint: impl FnOnce(&str, &str) -> String,
+) -> Result<(), Failure> {
     let Some(short) = name.repository().as_str().strip_prefix("library/") else { return Ok(()) };
     if name.registry() != DOCKER_HUB {
         return Ok(());
@@ -83,10 +92,7 @@ fn refuse_root(name: &ImageReference, environment: &Environment) -> Result<(), F
         _ => "USER".to_owned(),
     };
     let tag = name.tag().map(|tag| format!(":{tag}")).unwrap_or_default();
-    Err(Failure::other(text).hint(format!(
-        "berth tag {short}{tag} {user}/{short}{tag} && berth push {user}/{short}{tag}; \
-         for another registry its name stands in front: localhost:5000/{short}{tag}"
-    )))
+    Err(Failure::other(text).hint(hint(&format!("{short}{tag}"), &user)))
 }
 
 struct Push<'a> {
@@ -152,7 +158,7 @@ impl Push<'_> {
     ) -> Result<(), Failure> {
         let progress = Progress::new(self.environment, self.args.progress, PUSH);
         let name = names::with_tag(name, tag.as_str())?;
-        let source = LocalImage::new(transfer.clone(), image).map_err(Failure::other)?;
+        let source = LocalImage::new(transfer, image).map_err(Failure::other)?;
         let told = |error| trouble::of_copy(Doing::Pushing, &name, error);
         let root = self.root(image, transfer, &source, &progress).await?;
         let at = Reference::Digest(root.clone());

@@ -1,7 +1,6 @@
 //! Docker's engine, which gives and takes images as archives over its HTTP API.
 
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind, Read};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -9,39 +8,48 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde_json::Value;
 use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::output;
+
+mod address;
+
+use address::Address;
 
 /// Pieces on their way at a time.
 const WAITING: usize = 4;
-/// Bytes of a message of the engine that are read.
-const MESSAGE: usize = 64 * 1024;
+/// Bytes of a line of the engine that are read.
+const LINE: usize = 64 * 1024;
+/// What stands for itself in no query.
+const QUERY: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'&').add(b'+').add(b'%').add(b'<').add(b'>');
 
 /// The engine.
 pub(crate) struct Engine {
-    socket: PathBuf,
+    address: Address,
 }
 
 impl Engine {
-    /// The engine that docker itself would speak to, by `DOCKER_HOST`.
+    /// The engine that docker itself would speak to: by `DOCKER_HOST`, else by its context, else on this machine.
     ///
     /// # Errors
     /// That it is spoken to in a way that only docker knows.
-    pub(crate) fn find() -> Result<Engine, Failure> {
-        let host = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
-        let host = host.as_deref().unwrap_or("unix:///var/run/docker.sock");
-        match host.strip_prefix("unix://") {
-            Some(path) => Ok(Engine { socket: path.into() }),
-            None => {
-                Err(Failure::other(format!("DOCKER_HOST is {host}, and only unix:// sockets are spoken to"))
-                    .hint("'docker save NAME | berth load' goes by docker itself"))
-            }
-        }
+    pub(crate) fn find(environment: &Environment) -> Result<Engine, Failure> {
+        let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Ok(Engine { address: Address::find(get, environment.folders.docker.as_deref())? })
+    }
+
+    /// Finds out that it is there, before anything is fetched for it.
+    ///
+    /// # Errors
+    /// That it cannot be reached.
+    pub(crate) async fn check(&self) -> Result<(), Failure> {
+        self.address.connect().await.map(drop).map_err(|error| self.unreached(&error))
     }
 
     /// An archive with the image, to be read where threads may wait.
@@ -49,13 +57,13 @@ impl Engine {
     /// # Errors
     /// That the engine cannot be reached, or has no such image.
     pub(crate) async fn save(&self, name: &str) -> Result<impl Read + Send + 'static, Failure> {
-        let path = format!("/images/{}/get", utf8_percent_encode(name, NON_ALPHANUMERIC));
+        let path = format!("/images/get?names={}", utf8_percent_encode(name, QUERY));
         let answer = self.ask(Method::GET, &path, stream::empty().boxed()).await?;
         if answer.status() == StatusCode::NOT_FOUND {
             return Err(Failure::other(format!("No such image: {name}"))
                 .hint("'docker images' lists what the engine has"));
         }
-        let mut body = succeeded(answer).await?.into_body();
+        let mut body = self.succeeded(answer).await?.into_body();
         let (sender, receiver) = mpsc::channel(WAITING);
         tokio::spawn(async move {
             while let Some(frame) = body.frame().await {
@@ -81,12 +89,13 @@ impl Engine {
             Ok::<_, io::Error>((read > 0).then(|| (piece.freeze(), archive)))
         });
         let answer = self.ask(Method::POST, "/images/load?quiet=1", pieces.boxed()).await?;
-        let mut body = succeeded(answer).await?.into_body();
-        let said = message(&mut body).await;
+        let mut body = self.succeeded(answer).await?.into_body();
         // It answers 200 before it has read anything; what goes wrong then stands in the answer.
-        match said.contains("\"error\"") {
-            true => Err(Failure::other(format!("the engine does not take the image: {said}"))),
-            false => Ok(()),
+        match complaint(&mut body).await {
+            Ok(None) => Ok(()),
+            Ok(Some(said)) => Err(Failure::other(format!("the engine does not take the image: {said}"))
+                .hint("its log tells more, for example 'journalctl -u docker'")),
+            Err(error) => Err(self.unreached(&error)),
         }
     }
 
@@ -96,16 +105,9 @@ impl Engine {
         path: &str,
         body: stream::BoxStream<'static, io::Result<Bytes>>,
     ) -> Result<Response<Incoming>, Failure> {
-        let unreached = |error: &dyn std::fmt::Display| {
-            Failure::other(format!(
-                "Cannot connect to the Docker daemon at unix://{}: {error}",
-                self.socket.display()
-            ))
-            .hint("is it running, and may you use its socket? DOCKER_HOST names another one")
-        };
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| unreached(&error))?;
+        let stream = self.address.connect().await.map_err(|error| self.unreached(&error))?;
         let (mut asker, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreached(&error))?;
+            http1::handshake(stream).await.map_err(|error| self.unreached(&io::Error::other(error)))?;
         tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
@@ -114,30 +116,58 @@ impl Engine {
             .header("content-type", "application/x-tar")
             .body(StreamBody::new(body.map(|piece| piece.map(Frame::data))))
             .map_err(Failure::other)?;
-        asker.send_request(request).await.map_err(|error| unreached(&error))
+        asker.send_request(request).await.map_err(|error| self.unreached(&io::Error::other(error)))
     }
-}
 
-async fn succeeded(answer: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
-    if answer.status().is_success() {
-        return Ok(answer);
+    async fn succeeded(&self, answer: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let said = complaint(&mut answer.into_body()).await.ok().flatten();
+        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+        Err(Failure::other(format!("the engine at {} answers with status {status}{said}", self.address))
+            .hint("see whether it is an engine of docker; DOCKER_HOST names another one"))
     }
-    let status = answer.status();
-    let said = message(&mut answer.into_body()).await;
-    Err(Failure::other(format!("the engine answers with status {status}: {said}")))
-}
 
-/// The beginning of what the engine says.
-async fn message(body: &mut Incoming) -> String {
-    let mut said = Vec::new();
-    while let Some(Ok(frame)) = body.frame().await {
-        if let Ok(piece) = frame.into_data()
-            && said.len() < MESSAGE
-        {
-            said.extend_from_slice(&piece);
+    fn unreached(&self, error: &io::Error) -> Failure {
+        let address = &self.address;
+        match error.kind() {
+            ErrorKind::PermissionDenied => {
+                let text =
+                    format!("permission denied while trying to connect to the Docker daemon at {address}");
+                Failure::other(text).hint("who is in the group docker may do that, and root")
+            }
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::other(format!(
+                "Cannot connect to the Docker daemon at {address}. Is the docker daemon running?"
+            ))
+            .hint("DOCKER_HOST names another one; without one, local:NAME or docker-archive:FILE may do"),
+            _ => Failure::other(format!("the Docker daemon at {address} broke off: {error}"))
+                .hint("its log tells more, for example 'journalctl -u docker'"),
         }
     }
-    crate::output::plain(String::from_utf8_lossy(&said).trim())
+}
+
+/// What the engine complains of, in an answer of JSON documents.
+async fn complaint(body: &mut Incoming) -> io::Result<Option<String>> {
+    let (mut line, mut found) = (Vec::new(), None);
+    while let Some(frame) = body.frame().await {
+        let Ok(piece) = frame.map_err(io::Error::other)?.into_data() else { continue };
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(&part[..part.len().min(LINE.saturating_sub(line.len()))]);
+            if part.ends_with(b"\n") {
+                found = found.or_else(|| said(&line));
+                line.clear();
+            }
+        }
+    }
+    Ok(found.or_else(|| said(&line)))
+}
+
+fn said(line: &[u8]) -> Option<String> {
+    let document: Value = serde_json::from_slice(line).ok()?;
+    let text = ["error", "message"].iter().find_map(|field| document[field].as_str())?;
+    Some(output::plain(text.trim()))
 }
 
 /// What comes, as a reader that waits.
@@ -159,3 +189,6 @@ impl Read for Reading {
         Ok(taken)
     }
 }
+
+#[cfg(test)]
+mod tests;

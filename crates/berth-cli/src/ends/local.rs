@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use berth_client::{
     Content, EndError, FetchedManifest, FileContent, Pieces, Progress, Repository, Sink, Source, Uploaded,
 };
-use berth_images::{Entry, Error, Image, Incoming, Transfer};
+use berth_images::{Entry, Error, Image, Incoming, Reader, Transfer};
 use berth_oci::media_type::{OCI_INDEX, OCI_MANIFEST};
 use berth_oci::{Descriptor, Digest, Manifest, Reference, Tag};
 use bytes::Bytes;
@@ -21,7 +21,7 @@ const WAITING: usize = 4;
 
 /// An image of a local store, to be read.
 pub(crate) struct LocalImage {
-    transfer: Transfer,
+    reader: Reader,
     top: Descriptor,
     /// What else lies there under a name: signatures and such.
     others: Vec<Entry>,
@@ -32,14 +32,17 @@ impl LocalImage {
     ///
     /// # Errors
     /// The error of the disk.
-    pub(crate) fn new(transfer: Transfer, image: &Image) -> Result<LocalImage, Error> {
-        transfer.keep_image(image)?;
-        Ok(LocalImage { transfer, top: image.descriptor.clone(), others: Vec::new() })
+    pub(crate) fn new(transfer: &Transfer, image: &Image) -> Result<LocalImage, Error> {
+        LocalImage::of_entry(transfer.reader(), image.descriptor.clone(), Vec::new())
     }
 
-    /// An entry of a layout, beside others.
-    pub(crate) fn of_layout(transfer: Transfer, top: Descriptor, others: Vec<Entry>) -> LocalImage {
-        LocalImage { transfer, top, others }
+    /// An entry of a layout, beside others. Nothing of the entry is taken away meanwhile.
+    ///
+    /// # Errors
+    /// The error of the disk.
+    pub(crate) fn of_entry(reader: Reader, top: Descriptor, others: Vec<Entry>) -> Result<LocalImage, Error> {
+        reader.keep(&top)?;
+        Ok(LocalImage { reader, top, others })
     }
 }
 
@@ -50,8 +53,8 @@ impl Source for LocalImage {
             Reference::Digest(digest) => digest.clone(),
             Reference::Tag(tag) => named(tag).ok_or(EndError::NotFound)?.descriptor.digest.clone(),
         };
-        let (transfer, wanted) = (self.transfer.clone(), digest.clone());
-        let content = waiting(move || transfer.read_document(&wanted)).await?;
+        let (reader, wanted) = (self.reader.clone(), digest.clone());
+        let content = waiting(move || reader.read_document(&wanted)).await?;
         let media_type = match digest == self.top.digest {
             true => self.top.media_type.clone(),
             false => media_type(&content),
@@ -61,15 +64,15 @@ impl Source for LocalImage {
 
     fn blob(&self, blob: &Descriptor) -> Box<dyn Content> {
         let Descriptor { digest, size, .. } = blob.clone();
-        Box::new(LocalBlob { transfer: self.transfer.clone(), digest, size })
+        Box::new(LocalBlob { reader: self.reader.clone(), digest, size })
     }
 
     /// Entries that name it as their subject. The images of this machine have none.
     async fn referrers(&self, subject: &Digest) -> Result<Vec<Descriptor>, EndError> {
         let mut found = Vec::new();
         for Entry { descriptor, .. } in &self.others {
-            let (transfer, digest) = (self.transfer.clone(), descriptor.digest.clone());
-            let content = waiting(move || transfer.read_document(&digest)).await?;
+            let (reader, digest) = (self.reader.clone(), descriptor.digest.clone());
+            let content = waiting(move || reader.read_document(&digest)).await?;
             let read = Manifest::read(&descriptor.media_type, &content);
             if read.is_ok_and(|read| read.subject.is_some_and(|of| of.digest == *subject)) {
                 found.push(descriptor.clone());
@@ -91,7 +94,7 @@ fn media_type(manifest: &[u8]) -> String {
 
 /// A blob of a local store.
 struct LocalBlob {
-    transfer: Transfer,
+    reader: Reader,
     digest: Digest,
     size: u64,
 }
@@ -103,7 +106,7 @@ impl Content for LocalBlob {
 
     fn read_from(&self, offset: u64) -> BoxFuture<'_, io::Result<Pieces>> {
         async move {
-            let path = self.transfer.blob_path(&self.digest).map_err(io::Error::other)?;
+            let path = self.reader.blob_path(&self.digest).map_err(io::Error::other)?;
             FileContent::new(&path).await?.read_from(offset).await
         }
         .boxed()
@@ -128,7 +131,7 @@ impl LocalStore {
         waiting(move || transfer.has(&digest, size)).await
     }
 
-    /// What came beside the image.
+    /// What came under a tag, or names a subject.
     pub(crate) fn beside(&self) -> Vec<Entry> {
         self.beside.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

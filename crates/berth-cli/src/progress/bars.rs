@@ -44,6 +44,11 @@ impl Bars {
         let _ = self.all.println(text);
     }
 
+    /// Prints to another place, which may be the same terminal.
+    pub(super) fn beside(&self, print: impl FnOnce()) {
+        self.all.suspend(print);
+    }
+
     pub(super) fn expect(&self, layer: &Descriptor) {
         self.moving().entry(layer.digest.clone()).or_insert_with(|| {
             self.total.inc_length(layer.size);

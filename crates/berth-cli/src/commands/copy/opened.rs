@@ -1,9 +1,11 @@
 //! The source of a copy, as it is written, opened.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use berth_images::{Image, Store, host_platform};
-use berth_oci::{ImageReference, Reference};
+use berth_client::CopyError;
+use berth_images::{Entry, Error, Loaded, Reader, Store, Wanted, host_platform};
+use berth_oci::{Descriptor, Digest, ImageReference, Manifest, Reference};
 use tokio::task::spawn_blocking;
 
 use super::Job;
@@ -11,19 +13,49 @@ use crate::commands::load;
 use crate::ends::{AnySource, Engine, LocalImage, Remembered};
 use crate::failure::Failure;
 use crate::names;
-use crate::place::Place;
-use crate::trouble;
+use crate::place::{Form, Place};
+use crate::trouble::{self, Doing};
 
 /// A source that was opened.
 pub(super) struct Opened {
     pub(super) source: Remembered<AnySource>,
     pub(super) at: Reference,
-    /// What it is called there, if that is a name.
+    /// The name of an image that it has there, if it has one.
     pub(super) name: Option<ImageReference>,
-    /// What it is called in errors.
-    pub(super) shown: ImageReference,
-    /// Holds the files of an archive, which are gone with it.
-    _unpacked: Option<tempfile::TempDir>,
+    /// The tag, or the word in a layout, by which it was found.
+    pub(super) word: Option<String>,
+    /// Of an index of which not all is there, the image that is.
+    pub(super) whole: Option<Digest>,
+    shown: Shown,
+}
+
+/// What a source is called in errors.
+pub(super) enum Shown {
+    Registry(ImageReference),
+    Place(String),
+}
+
+impl Opened {
+    /// What is told when it cannot be read, or is not what somebody wants.
+    pub(super) fn trouble(&self, error: CopyError) -> Failure {
+        self.shown.trouble(error)
+    }
+}
+
+impl Shown {
+    pub(super) fn trouble(&self, error: CopyError) -> Failure {
+        match self {
+            Shown::Registry(image) => trouble::of_copy(Doing::Pulling, image, error),
+            Shown::Place(place) => trouble::of_place(place, error),
+        }
+    }
+}
+
+/// All of a repository or of a layout.
+pub(super) struct Collection {
+    pub(super) source: Remembered<AnySource>,
+    pub(super) tags: Vec<String>,
+    pub(super) shown: Shown,
 }
 
 impl Job<'_> {
@@ -35,109 +67,266 @@ impl Job<'_> {
         match place {
             Place::Registry(name) => {
                 let source = AnySource::Registry(self.registries.repository(name).await?);
-                let at = names::reference(name);
-                let (source, named) = (Remembered::new(source), Some(names::tagged(name)?));
-                Ok(Opened { source, at, name: named, shown: name.clone(), _unpacked: None })
+                let (at, named) = (names::reference(name), names::tagged(name)?);
+                Ok(Opened {
+                    source: Remembered::new(source),
+                    word: named.tag().map(ToString::to_string),
+                    whole: None,
+                    shown: Shown::Registry(named.clone()),
+                    name: Some(named),
+                    at,
+                })
             }
-            Place::Local(name) => {
+            Place::Local(text) => {
                 let store = self.environment.store()?;
-                let image = store.resolve(name).map_err(trouble::of_store)?;
-                opened_image(&store, &image, names::image(name).ok(), None)
+                let image = store.resolve(text).map_err(trouble::of_store)?;
+                let name = known_as(&store, text, &image.descriptor.digest)?;
+                self.opened(&store, place, &image.descriptor, Vec::new(), name)
             }
-            Place::Layout { folder, name } => opened_layout(folder, name.as_deref()),
-            Place::Archive { file, name, .. } => {
+            Place::Layout { folder, name } => {
+                let store = layout(folder)?;
+                self.opened_entry(&store, place, name.as_deref())
+            }
+            Place::Archive { form: Form::Oci, file, name } => {
+                let store = self.unpacked(file).await?;
+                self.opened_entry(&store, place, name.as_deref())
+            }
+            Place::Archive { form: Form::Docker, file, name } => {
                 let file = load::opened(file)?;
-                unpacked(file, name.as_deref()).await
+                self.loaded(file, place, name.as_deref()).await
             }
             Place::Engine(name) => {
-                let archive = Engine::find()?.save(name).await?;
-                self.progress.note(
-                    "note: the engine gives layers without their compression, so digests are not those of a registry",
-                );
-                let image = names::tagged(&names::image(name)?)?;
-                let mut opened = unpacked(archive, None).await?;
-                opened.name = Some(image);
+                let archive = Engine::find(self.environment)?.save(&in_engine(name)?).await?;
+                let mut opened = self.loaded(archive, place, None).await?;
+                opened.name = if is_id(name) { None } else { Some(names::tagged(&names::image(name)?)?) };
                 Ok(opened)
             }
         }
     }
-}
 
-fn opened_image(
-    store: &Store,
-    image: &Image,
-    name: Option<ImageReference>,
-    unpacked: Option<tempfile::TempDir>,
-) -> Result<Opened, Failure> {
-    let transfer = store.transfer().map_err(Failure::other)?;
-    // An index of which images are missing is no source for others.
-    let is_whole = transfer.has_all(image).map_err(Failure::other)?;
-    let digest = if is_whole { image.descriptor.digest.clone() } else { image.manifest.clone() };
-    let source = LocalImage::new(transfer, image).map_err(Failure::other)?;
-    let shown = name.clone().map_or_else(|| anonymous(&digest.hex()), Ok)?;
-    let source = Remembered::new(AnySource::Local(Box::new(source)));
-    Ok(Opened { source, at: Reference::Digest(digest), name, shown, _unpacked: unpacked })
-}
-
-/// What an image without a name is called in errors.
-fn anonymous(hex: &str) -> Result<ImageReference, Failure> {
-    names::image(&format!("localhost/image-{}", &hex[..12.min(hex.len())]))
-}
-
-fn opened_layout(folder: &Path, name: Option<&str>) -> Result<Opened, Failure> {
-    if !folder.join("oci-layout").is_file() {
-        return Err(Failure::other(format!(
-            "{} is no image layout: it has no file oci-layout",
-            folder.display()
-        ))
-        .hint("an archive is named oci-archive:FILE or docker-archive:FILE"));
+    /// Opens all that is at a place: the tags of a repository, or what has such names in a layout.
+    ///
+    /// # Errors
+    /// That there is no such thing, or that it has no tags.
+    pub(super) async fn open_all(&self, place: &Place) -> Result<Collection, Failure> {
+        let store = match place {
+            Place::Registry(name) => {
+                let remote = crate::remote::Remote::named(&name.to_string(), self.registries).await?;
+                let mut tags = Vec::new();
+                remote
+                    .each_tag(|page| {
+                        tags.extend(page);
+                        Ok(())
+                    })
+                    .await?;
+                let source = Remembered::new(AnySource::Registry(remote.repository));
+                return Ok(Collection { source, tags, shown: Shown::Registry(remote.image) });
+            }
+            Place::Layout { folder, .. } => layout(folder)?,
+            Place::Archive { form: Form::Oci, file, .. } => self.unpacked(file).await?,
+            _ => return Err(super::not_for_all()),
+        };
+        let entries = store.entries().map_err(trouble::of_store)?;
+        let tags = entries.iter().filter_map(|entry| entry.name.clone());
+        let tags = tags.filter(|name| name.parse::<berth_oci::Tag>().is_ok()).collect();
+        let Some(first) = entries.first().map(|entry| entry.descriptor.clone()) else {
+            return Err(Failure::other(format!("{place} has no images")));
+        };
+        let reader = store.reader().map_err(trouble::of_store)?;
+        let source = LocalImage::of_entry(reader, first, entries).map_err(trouble::of_store)?;
+        let source = Remembered::new(AnySource::Local(Box::new(source)));
+        Ok(Collection { source, tags, shown: Shown::Place(place.to_string()) })
     }
-    let store = Store::open(folder).map_err(trouble::of_store)?;
-    let entries = store.entries().map_err(trouble::of_store)?;
-    let found: Vec<_> =
-        entries.iter().filter(|entry| name.is_none() || entry.name.as_deref() == name).collect();
-    let [found] = found[..] else {
-        let names: Vec<_> = entries.iter().filter_map(|entry| entry.name.as_deref()).collect();
-        let what = if found.is_empty() { "has no such image" } else { "has several images" };
-        return Err(Failure::other(format!("{} {what}", folder.display())).hint(format!(
-            "write oci:{}:NAME with one of {}",
-            folder.display(),
-            names.join(", ")
-        )));
-    };
-    let digest = found.descriptor.digest.clone();
-    let named = found
-        .name
-        .as_deref()
-        .filter(|name| name.contains(['/', ':']))
-        .and_then(|name| names::image(name).ok());
-    let transfer = store.transfer().map_err(Failure::other)?;
-    let shown = anonymous(&digest.hex())?;
-    let source = LocalImage::of_layout(transfer, found.descriptor.clone(), entries.clone());
-    let source = Remembered::new(AnySource::Local(Box::new(source)));
-    Ok(Opened { source, at: Reference::Digest(digest), name: named, shown, _unpacked: None })
+
+    /// Unpacks an archive into a layout of its own, which is gone with the command.
+    async fn unpacked(&self, file: &Path) -> Result<Store, Failure> {
+        let archive = load::opened(file)?;
+        let store = Store::open_layout(&self.scratch.folder(None)?).map_err(trouble::of_store)?;
+        let unpacking = store.clone();
+        let unpacked = spawn_blocking(move || unpacking.unpack(archive)).await.map_err(Failure::other)?;
+        unpacked.map_err(of_scratch)?;
+        Ok(store)
+    }
+
+    /// Loads an archive of docker into a store of its own, and opens the image of that name, or the only one.
+    async fn loaded(
+        &self,
+        archive: impl std::io::Read + Send + 'static,
+        place: &Place,
+        name: Option<&str>,
+    ) -> Result<Opened, Failure> {
+        let store = Store::open(&self.scratch.folder(None)?).map_err(trouble::of_store)?;
+        let loading = store.clone();
+        let loaded = spawn_blocking(move || loading.load(archive, &host_platform())).await;
+        let loaded = loaded.map_err(Failure::other)?.map_err(of_scratch)?;
+        let (found, name) = chosen(&loaded, place, name)?;
+        if found.is_made {
+            let digest = &found.image.descriptor.digest;
+            self.progress.note(&format!(
+                "note: {place} has no manifest, and layers as they are unpacked: the digest is that of a new one, {digest}"
+            ));
+        }
+        self.opened(&store, place, &found.image.descriptor, Vec::new(), name)
+    }
+
+    /// Opens the entry of a layout that has a name, or the only image.
+    fn opened_entry(&self, store: &Store, place: &Place, name: Option<&str>) -> Result<Opened, Failure> {
+        let entries = store.entries().map_err(trouble::of_store)?;
+        let fits = |entry: &&Entry| match name.map(|name| (name, name.strip_prefix('@'))) {
+            None => true,
+            Some((_, Some(digest))) => entry.descriptor.digest.to_string() == digest,
+            Some((name, None)) => entry.name.as_deref() == Some(name),
+        };
+        let mut found: Vec<_> = entries.iter().filter(fits).collect();
+        if several(&found) {
+            found.retain(|entry| !is_attachment(store, entry));
+        }
+        let entry = match found.first() {
+            Some(entry) if !several(&found) => *entry,
+            first => {
+                let what = if first.is_none() { "has no such image" } else { "has several images" };
+                let there: Vec<_> =
+                    entries.iter().filter(|entry| !is_attachment(store, entry)).map(by_name).collect();
+                return Err(several_or_none(place, what, &there));
+            }
+        };
+        let named = entry.name.as_deref().filter(|name| name.contains(['/', ':']));
+        let named = named.and_then(|name| names::image(name).ok());
+        let (descriptor, word) = (entry.descriptor.clone(), entry.name.clone());
+        let mut opened = self.opened(store, place, &descriptor, entries, named)?;
+        opened.word = word;
+        Ok(opened)
+    }
+
+    fn opened(
+        &self,
+        store: &Store,
+        place: &Place,
+        top: &Descriptor,
+        others: Vec<Entry>,
+        name: Option<ImageReference>,
+    ) -> Result<Opened, Failure> {
+        let reader = store.reader().map_err(trouble::of_store)?;
+        let whole = match reader.is_whole(top).map_err(trouble::of_store)? {
+            true => None,
+            false => Some(part(&reader, place, top)?),
+        };
+        let source = LocalImage::of_entry(reader, top.clone(), others).map_err(trouble::of_store)?;
+        Ok(Opened {
+            source: Remembered::new(AnySource::Local(Box::new(source))),
+            at: Reference::Digest(top.digest.clone()),
+            word: name.as_ref().and_then(|name| name.tag()).map(ToString::to_string),
+            name,
+            whole,
+            shown: Shown::Place(place.to_string()),
+        })
+    }
 }
 
-/// Unpacks an archive into a store of its own, and opens the image of that name, or the only one.
-async fn unpacked(
-    archive: impl std::io::Read + Send + 'static,
+/// The image of an index of which not all is there.
+fn part(reader: &Reader, place: &Place, top: &Descriptor) -> Result<Digest, Failure> {
+    let host = host_platform();
+    reader.choose(top, Wanted::Prefer(&host)).map_err(|error| match error {
+        Error::Missing { digest } => Failure::other(format!("{place} is not whole: {digest} is not there"))
+            .hint("bring it there again, from where it came"),
+        error => trouble::of_store(error),
+    })
+}
+
+/// An image layout that is there: a copy from nowhere makes no folder.
+fn layout(folder: &Path) -> Result<Store, Failure> {
+    if !folder.join("oci-layout").is_file() {
+        let text = format!("{} is no image layout: it has no file oci-layout", folder.display());
+        return Err(Failure::other(text).hint("an archive is named oci-archive:FILE or docker-archive:FILE"));
+    }
+    Store::open_layout(folder).map_err(trouble::of_store)
+}
+
+/// The name that was written, if it is one that the image has, or else its first with a tag.
+fn known_as(store: &Store, text: &str, top: &Digest) -> Result<Option<ImageReference>, Failure> {
+    let written = names::image(text).and_then(|name| names::tagged(&name)).ok();
+    let listed = store.list().map_err(trouble::of_store)?.into_iter();
+    let own = listed.filter(|listed| listed.image.descriptor.digest == *top).filter_map(|listed| listed.name);
+    let own: Vec<_> = own.filter(|name| name.tag().is_some()).collect();
+    Ok(written.filter(|name| own.contains(name)).or_else(|| own.into_iter().next()))
+}
+
+/// The image of an archive with a name or a place in it (`@0`), or the only one; and the name that it goes by.
+fn chosen<'a>(
+    loaded: &'a [Loaded],
+    place: &Place,
     name: Option<&str>,
-) -> Result<Opened, Failure> {
-    let folder = tempfile::tempdir()?;
-    let store = Store::open(folder.path()).map_err(trouble::of_store)?;
-    let loading = store.clone();
-    let loaded = spawn_blocking(move || loading.load(archive, &host_platform())).await;
-    let loaded = loaded.map_err(Failure::other)?.map_err(trouble::of_store)?;
-    let wanted = name.map(|name| names::tagged(&names::image(name)?)).transpose()?;
-    let fits = |names: &[ImageReference]| wanted.as_ref().is_none_or(|wanted| names.contains(wanted));
-    let found: Vec<_> = loaded.iter().filter(|loaded| fits(&loaded.names)).collect();
-    let [found] = found[..] else {
-        let names: Vec<_> =
-            loaded.iter().flat_map(|loaded| &loaded.names).map(ImageReference::familiar).collect();
-        let what = if found.is_empty() { "has no such image" } else { "has several images" };
-        return Err(Failure::other(format!("the archive {what}"))
-            .hint(format!("write its name behind the file: one of {}", names.join(", "))));
+) -> Result<(&'a Loaded, Option<ImageReference>), Failure> {
+    let at = name.and_then(|name| name.strip_prefix('@'));
+    let wanted = match (name, at) {
+        (Some(name), None) => Some(names::tagged(&names::image(name)?)?),
+        _ => None,
     };
-    let name = wanted.or_else(|| found.names.first().cloned());
-    opened_image(&store, &found.image, name, Some(folder))
+    let found: Vec<_> = match (at, &wanted) {
+        (Some(at), _) => at.parse().ok().and_then(|at: usize| loaded.get(at)).into_iter().collect(),
+        (None, Some(wanted)) => loaded.iter().filter(|loaded| loaded.names.contains(wanted)).collect(),
+        (None, None) => loaded.iter().collect(),
+    };
+    let [found] = found[..] else {
+        let there = loaded.iter().enumerate().map(|(number, loaded)| match loaded.names.first() {
+            Some(name) => name.familiar(),
+            None => format!("@{number}"),
+        });
+        let what = if found.is_empty() { "has no such image" } else { "has several images" };
+        return Err(several_or_none(place, what, &there.collect::<Vec<_>>()));
+    };
+    Ok((found, wanted.or_else(|| found.names.first().cloned())))
+}
+
+fn several_or_none(place: &Place, what: &str, there: &[String]) -> Failure {
+    let bare = place.without_name();
+    let failure = Failure::other(format!("{bare} {what}"));
+    match there {
+        [] => failure.hint("there is none in it"),
+        [one] => failure.hint(format!("write {bare}:{one}")),
+        there => failure.hint(format!("write {bare}:NAME with one of {}", there.join(", "))),
+    }
+}
+
+/// How an entry is told from others.
+fn by_name(entry: &Entry) -> String {
+    entry.name.clone().unwrap_or_else(|| format!("@{}", entry.descriptor.digest))
+}
+
+/// Whether entries stand for more than one thing.
+fn several(entries: &[&Entry]) -> bool {
+    entries.iter().map(|entry| &entry.descriptor.digest).collect::<HashSet<_>>().len() > 1
+}
+
+/// Whether an entry is there because of another: a signature under its tag, or what names a subject.
+fn is_attachment(store: &Store, entry: &Entry) -> bool {
+    if let Some(name) = &entry.name {
+        let digest = name.split_once('.').map_or(name.as_str(), |(digest, _)| digest).replacen('-', ":", 1);
+        return digest.parse::<Digest>().is_ok();
+    }
+    let Entry { descriptor, .. } = entry;
+    let content = store.read_document(&descriptor.digest);
+    let read = content.ok().and_then(|content| Manifest::read(&descriptor.media_type, &content).ok());
+    read.is_some_and(|read| read.subject.is_some())
+}
+
+/// What the engine is asked for: a name with its tag, since one without means all tags, or an id.
+fn in_engine(name: &str) -> Result<String, Failure> {
+    match is_id(name) {
+        true => Ok(name.to_owned()),
+        false => Ok(names::tagged(&names::image(name)?)?.familiar()),
+    }
+}
+
+fn is_id(name: &str) -> bool {
+    name.parse::<Digest>().is_ok()
+}
+
+/// The failure of a store that is only there for a while.
+pub(super) fn of_scratch(error: Error) -> Failure {
+    match error {
+        Error::Full { folder } => Failure::other(format!("the disk of {} is full", folder.display()))
+            .hint("TMPDIR=FOLDER names another folder for what is unpacked on the way"),
+        error => trouble::of_store(error),
+    }
 }
