@@ -166,17 +166,24 @@ struct Job<'a> {
 impl Job<'_> {
     async fn run(&self, source: &Place, target: &Place) -> Result<(), Failure> {
         let opened = self.open(source).await?;
+        match (self.copied(&opened, target).await, &opened.local) {
+            (Err(failure), Some((store, image))) => Err(trouble::of_image(store, image, failure).await),
+            (done, _) => done,
+        }
+    }
+
+    async fn copied(&self, opened: &Opened, target: &Place) -> Result<(), Failure> {
         match target {
-            Place::Registry(name) => self.to_registry(&opened, name).await,
+            Place::Registry(name) => self.to_registry(opened, name).await,
             Place::Local(name) => {
                 let name = names::tagged(&names::image(name)?)?;
-                self.to_local(&opened, Some(name), self.environment.store()?).await
+                self.to_local(opened, Some(name), self.environment.store()?).await
             }
-            Place::Layout { folder, name } => self.to_layout(&opened, folder, name.as_deref()).await,
+            Place::Layout { folder, name } => self.to_layout(opened, folder, name.as_deref()).await,
             Place::Archive { form, file, name } => {
-                self.to_archive(&opened, *form, file, name.as_deref()).await
+                self.to_archive(opened, *form, file, name.as_deref()).await
             }
-            Place::Engine(name) => self.to_engine(&opened, name).await,
+            Place::Engine(name) => self.to_engine(opened, name).await,
         }
     }
 

@@ -61,17 +61,20 @@ pub(crate) fn run(args: &PullArgs, environment: &Environment) -> Result<(), Fail
     let pull = Pull { environment, args, registries, platform, store: environment.store()? };
     environment.wait_for(async {
         if !args.all_tags {
-            return pull.one(&image, true).await;
+            return pull.one(&image, true).await.map(drop);
         }
         if image.tag().is_some() || image.digest().is_some() {
             return Err(
                 Failure::other("tag can't be used with --all-tags/-a").hint("name the repository alone")
             );
         }
+        let mut is_new = false;
         for tag in pull.tags(&image).await? {
-            pull.one(&names::with_tag(&image, &tag)?, false).await?;
+            is_new |= pull.one(&names::with_tag(&image, &tag)?, false).await?;
         }
-        Ok(())
+        let progress = Progress::new(environment, args.progress, PULL);
+        progress.line(&status(is_new, &image));
+        progress.end(&format!("{}/{}", image.registry(), image.repository()))
     })
 }
 
@@ -100,8 +103,9 @@ impl Pull<'_> {
         }
     }
 
-    /// Pulls one image, and tells it in docker's words.
-    async fn one(&self, image: &ImageReference, is_alone: bool) -> Result<(), Failure> {
+    /// Pulls one image, and tells it in docker's words, which sum up several ones at their end. Whether its name stood
+    /// for something else before.
+    async fn one(&self, image: &ImageReference, is_alone: bool) -> Result<bool, Failure> {
         let progress = Progress::new(self.environment, self.args.progress, PULL);
         if is_alone && image.tag().is_none() && image.digest().is_none() {
             progress.line("Using default tag: latest");
@@ -116,13 +120,8 @@ impl Pull<'_> {
         let host = berth_images::host_platform();
         let wanted = wanted.as_ref().map_or(Wanted::Prefer(&host), Wanted::Only);
         let listed = transfer.put_image(Some(&image), &fetched.top, wanted).map_err(Failure::other)?;
-        let (name, digest) = (image.familiar(), &fetched.top.digest);
+        let digest = &fetched.top.digest;
         progress.line(&format!("Digest: {digest}"));
-        let status = match fetched.is_new {
-            true => format!("Downloaded newer image for {name}"),
-            false => format!("Image is up to date for {name}"),
-        };
-        progress.line(&format!("Status: {status}"));
         let result = json!({
             "image": image.to_string(),
             "id": listed.id.to_string(),
@@ -130,7 +129,12 @@ impl Pull<'_> {
             "size": listed.size,
             "new": fetched.is_new,
         });
-        progress.finish(&result, &image.to_string())
+        progress.document(&result)?;
+        if is_alone {
+            progress.line(&status(fetched.is_new, &image));
+            progress.end(&image.to_string())?;
+        }
+        Ok(fetched.is_new)
     }
 
     /// What the name stands for in the store now.
@@ -196,6 +200,12 @@ impl Pull<'_> {
         let wanted = self.platform.as_ref().map(PlatformName::platform);
         wanted.is_some_and(|wanted| transfer.has_image(known, Wanted::Only(&wanted)).unwrap_or_default())
     }
+}
+
+/// What docker says of what it did for a name.
+fn status(is_new: bool, image: &ImageReference) -> String {
+    let what = if is_new { "Downloaded newer image" } else { "Image is up to date" };
+    format!("Status: {what} for {}", image.familiar())
 }
 
 /// What was fetched, or was here.

@@ -42,7 +42,7 @@ fn open(desk: &Desk<'_>) -> anyhow::Result<()> {
         berth.says(&["ls", &server.address().to_string()], "open/app")?;
         berth.says(&["search", &name], "open/app")?;
         berth.says(&["rm", "-n", &format!("{name}:1")], "nothing was changed")?;
-        berth.refuses(&["rm", &format!("{name}:1")], "deletes no tag alone")?;
+        berth.refuses(&["rm", &format!("{name}:1")], "does not delete tags")?;
         berth.says(
             &["copy", &format!("{name}:1"), &format!("{}/open/other:1", server.address())],
             "Mounted from",
@@ -135,7 +135,7 @@ fn authorities(desk: &Desk<'_>) -> anyhow::Result<()> {
         let name = format!("{host}/tls/app:1");
         desk.berth.run(&["copy", &desk.layout("app"), &name])?;
         desk.berth.says(&["digest", &name], &desk.stage.images.app)?;
-        desk.berth.refuses(&["digest", &format!("{stranger}/tls/app:1")], "looked up")?;
+        desk.berth.refuses(&["digest", &format!("{stranger}/tls/app:1")], "no such host")?;
         Ok(())
     });
     Ok(())

@@ -22,6 +22,8 @@ pub(super) struct Opened {
     pub(super) name: Option<ImageReference>,
     /// What it is called in errors.
     pub(super) shown: ImageReference,
+    /// The image of this machine that it is, if it is one.
+    pub(super) local: Option<(Store, Image)>,
     /// Holds the files of an archive, which are gone with it.
     _unpacked: Option<tempfile::TempDir>,
 }
@@ -37,7 +39,7 @@ impl Job<'_> {
                 let source = AnySource::Registry(self.registries.repository(name).await?);
                 let at = names::reference(name);
                 let (source, named) = (Remembered::new(source), Some(names::tagged(name)?));
-                Ok(Opened { source, at, name: named, shown: name.clone(), _unpacked: None })
+                Ok(Opened { source, at, name: named, shown: name.clone(), local: None, _unpacked: None })
             }
             Place::Local(name) => {
                 let store = self.environment.store()?;
@@ -76,7 +78,14 @@ fn opened_image(
     let source = LocalImage::new(transfer, image).map_err(Failure::other)?;
     let shown = name.clone().map_or_else(|| anonymous(&digest.hex()), Ok)?;
     let source = Remembered::new(AnySource::Local(Box::new(source)));
-    Ok(Opened { source, at: Reference::Digest(digest), name, shown, _unpacked: unpacked })
+    Ok(Opened {
+        source,
+        at: Reference::Digest(digest),
+        name,
+        shown,
+        local: Some((store.clone(), image.clone())),
+        _unpacked: unpacked,
+    })
 }
 
 /// What an image without a name is called in errors.
@@ -115,7 +124,7 @@ fn opened_layout(folder: &Path, name: Option<&str>) -> Result<Opened, Failure> {
     let shown = anonymous(&digest.hex())?;
     let source = LocalImage::of_layout(transfer, found.descriptor.clone(), entries.clone());
     let source = Remembered::new(AnySource::Local(Box::new(source)));
-    Ok(Opened { source, at: Reference::Digest(digest), name: named, shown, _unpacked: None })
+    Ok(Opened { source, at: Reference::Digest(digest), name: named, shown, local: None, _unpacked: None })
 }
 
 /// Unpacks an archive into a store of its own, and opens the image of that name, or the only one.
