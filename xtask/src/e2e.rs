@@ -7,7 +7,7 @@ use crate::server::Choice;
 mod accounts;
 mod api;
 mod cli;
-mod client;
+pub(crate) mod client;
 mod containerd;
 mod daemon;
 mod docker;
@@ -20,6 +20,7 @@ mod skopeo;
 mod stage;
 mod wire;
 
+pub(crate) use cli::kill;
 use stage::Stage;
 
 /// Options of `cargo xtask e2e`.
@@ -30,6 +31,11 @@ pub(crate) struct Options {
     /// Only the steps whose title contains this text. Later steps may need earlier ones.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+}
+
+/// Seconds since 1970: a seed that is another one each time.
+pub(crate) fn now() -> anyhow::Result<u64> {
+    Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs())
 }
 
 /// Runs every client that is installed; fails when a step failed.

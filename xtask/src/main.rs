@@ -8,6 +8,7 @@ mod bench;
 mod browser;
 mod certificate;
 mod check;
+mod cli;
 mod conformance;
 mod crash;
 mod e2e;
@@ -38,6 +39,8 @@ enum Command {
     Browser(browser::Options),
     /// Format, clippy and tests: what to run before a commit.
     Check(check::Options),
+    /// The commands about images: kills without end, or how fast they are beside skopeo.
+    Cli(cli::Options),
     /// The official OCI conformance program against a server started here.
     Conformance(conformance::Options),
     /// Power cuts and kills in the middle of work, compared with a ledger of what was acknowledged.
@@ -67,6 +70,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Browser(options) => browser::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Cli(options) => cli::run(&options),
         Command::Conformance(options) => conformance::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::E2e(options) => e2e::run(&options),

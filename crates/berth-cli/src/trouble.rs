@@ -1,7 +1,7 @@
 //! What people are told when a registry does not do what they want: docker's words first, then what to do.
 
 use berth_client::{ClientError, CopyError, EndError};
-use berth_images::Error as StoreError;
+use berth_images::{Error as StoreError, Image, Store};
 use berth_oci::{DOCKER_HUB, ImageReference};
 
 use crate::failure::Failure;
@@ -91,6 +91,27 @@ pub(crate) fn of_store(error: StoreError) -> Failure {
         ))
         .hint(format!("its names are {names}; remove some of them, or all of it with --force")),
         error => Failure::other(error),
+    }
+}
+
+/// Whether a copy to a registry may have failed since the image of this machine is damaged.
+pub(crate) fn is_suspect(error: &CopyError) -> bool {
+    match error {
+        CopyError::Source(_) | CopyError::Sink(EndError::Content(_) | EndError::Other(_)) => true,
+        CopyError::Sink(EndError::Registry(error)) => {
+            matches!(error, ClientError::Refused { .. } | ClientError::Digest { .. })
+        }
+        _ => false,
+    }
+}
+
+/// The failure of what was done with an image of this machine: that it is damaged, if it is. Nobody looks before, since
+/// that costs as much as to copy it.
+pub(crate) async fn of_image(store: &Store, image: &Image, failure: Failure) -> Failure {
+    let (store, image) = (store.clone(), image.clone());
+    match tokio::task::spawn_blocking(move || store.check(&image)).await {
+        Ok(Err(error @ (StoreError::Damaged { .. } | StoreError::Missing { .. }))) => of_store(error),
+        _ => failure,
     }
 }
 

@@ -216,4 +216,21 @@ impl Store {
         }
         Ok(is_damaged)
     }
+
+    /// Looks at every byte of an image, of the platform that it is listed for. What is damaged is taken away, so that the
+    /// next pull fetches it again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Damaged`] or [`Error::Missing`] with the first blob that is no good, otherwise the error of the disk.
+    pub fn check(&self, image: &Image) -> Result<(), Error> {
+        let manifest = crate::image::read_chosen(&*self.folder, &image.manifest)?;
+        for reference in manifest.references.iter().filter(|reference| !reference.is_foreign()) {
+            let digest = &reference.descriptor.digest;
+            if self.discard_damaged(digest)? {
+                return Err(Error::Damaged { digest: digest.clone() });
+            }
+        }
+        Ok(())
+    }
 }

@@ -18,6 +18,8 @@ mod registries;
 mod words;
 mod yard;
 
+pub(crate) use yard::kill;
+
 const NAME: &str = "commands";
 
 /// A person with the commands, and what is used beside them.

@@ -176,7 +176,12 @@ impl Push<'_> {
             progress: progress.clone(),
         };
         let options = CopyOptions { watch: progress.watch(), parallel: AT_ONCE, ..CopyOptions::default() };
-        let copied = copy(&source, &at, &sink, &Reference::Tag(tag.clone()), &options).await.map_err(told)?;
+        let copied = match copy(&source, &at, &sink, &Reference::Tag(tag.clone()), &options).await {
+            Err(error) if trouble::is_suspect(&error) => {
+                return Err(trouble::of_image(&self.store, image, told(error)).await);
+            }
+            copied => copied.map_err(told)?,
+        };
         progress.settle();
         let (digest, size) = (&copied.digest, manifest.content.len());
         let result = json!({

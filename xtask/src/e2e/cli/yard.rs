@@ -1,7 +1,7 @@
 //! Two registries, and all programs that people use beside the commands: what one makes the other takes.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
@@ -12,6 +12,8 @@ mod crossing;
 mod here;
 mod kills;
 mod trouble;
+
+pub(crate) use kills::kill;
 
 /// Runs the steps.
 pub(super) fn run(stage: &Stage) -> anyhow::Result<()> {
@@ -116,8 +118,11 @@ impl Yard<'_> {
 
 /// The program's commands with a home and images of their own, below `yard/NAME`.
 fn desk(stage: &Stage, name: &str) -> anyhow::Result<Client> {
-    let home = stage.home(&format!("yard/{name}"));
-    let berth = Client::new(stage.program.file(), &home)?;
+    desk_in(stage.program.file(), &stage.home(&format!("yard/{name}")))
+}
+
+fn desk_in(program: &Path, home: &Path) -> anyhow::Result<Client> {
+    let berth = Client::new(program, home)?;
     Ok(berth.env("BERTH_IMAGES", home.join("images")).env("XDG_RUNTIME_DIR", home.join("run")))
 }
 
@@ -129,7 +134,7 @@ fn digest(said: &str) -> anyhow::Result<String> {
 }
 
 /// The digest of a layout's only image of that name.
-fn named_in(layout: &std::path::Path, name: &str) -> anyhow::Result<String> {
+fn named_in(layout: &Path, name: &str) -> anyhow::Result<String> {
     let index: serde_json::Value = serde_json::from_slice(&fs::read(layout.join("index.json"))?)?;
     let entries = index["manifests"].as_array().context("no entries")?;
     let is_named =

@@ -24,20 +24,34 @@ impl Job<'_> {
     pub(super) async fn run(&self, source: &Place, target: &Place) -> Result<(), Failure> {
         self.check(target)?;
         let opened = self.open(source).await?;
+        let copied = self.to(&opened, target).await;
+        match (copied, source) {
+            (Err(failure), Place::Local(name)) => {
+                let store = self.environment.store()?;
+                match store.resolve(name) {
+                    Ok(image) => Err(trouble::of_image(&store, &image, failure).await),
+                    Err(_) => Err(failure),
+                }
+            }
+            (copied, _) => copied,
+        }
+    }
+
+    async fn to(&self, opened: &Opened, target: &Place) -> Result<(), Failure> {
         match target {
-            Place::Registry(name) => self.to_registry(&opened, name).await,
+            Place::Registry(name) => self.to_registry(opened, name).await,
             Place::Local(name) => {
                 let name = names::tagged(&names::image(name)?)?;
-                self.to_local(&opened, Some(name), self.environment.store()?).await
+                self.to_local(opened, Some(name), self.environment.store()?).await
             }
-            Place::Layout { folder, name } => self.to_layout(&opened, target, folder, name.as_deref()).await,
+            Place::Layout { folder, name } => self.to_layout(opened, target, folder, name.as_deref()).await,
             Place::Archive { form: Form::Oci, file, name } => {
-                self.to_layout_archive(&opened, target, file, name.as_deref()).await
+                self.to_layout_archive(opened, target, file, name.as_deref()).await
             }
             Place::Archive { form: Form::Docker, file, name } => {
-                self.to_docker_archive(&opened, target, file, name.as_deref()).await
+                self.to_docker_archive(opened, target, file, name.as_deref()).await
             }
-            Place::Engine(name) => self.to_engine(&opened, target, name).await,
+            Place::Engine(name) => self.to_engine(opened, target, name).await,
         }
     }
 

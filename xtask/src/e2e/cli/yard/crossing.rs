@@ -41,7 +41,7 @@ fn runs_everywhere(yard: &Yard<'_>, name: &str, expected: &str) -> anyhow::Resul
 
 fn from_here(yard: &Yard<'_>, registry: &Registry) {
     let Registry { title, host } = registry;
-    let app = format!("{host}/cli/app:1.9");
+    let app = format!("{host}/yard/app:1.9");
     yard.step(&format!("an image of a layout, pushed to {title}, runs everywhere"), || {
         let layout = format!("oci:{}:app", yard.stage.images.layout.display());
         yard.berth.run(&["copy", &layout, &format!("local:{app}")])?;
@@ -49,13 +49,13 @@ fn from_here(yard: &Yard<'_>, registry: &Registry) {
         ensure!(digest(&said)? == yard.stage.images.app, "another digest: {said}");
         runs_everywhere(yard, &app, &yard.stage.images.app)?;
         yard.berth.says(&["push", &app], ": Layer already exists\n")?;
-        let other = format!("{host}/cli/other:1");
+        let other = format!("{host}/yard/other:1");
         yard.berth.run(&["tag", &app, &other])?;
-        yard.berth.says(&["push", &other], ": Mounted from cli/app\n")?;
+        yard.berth.says(&["push", &other], ": Mounted from yard/app\n")?;
         Ok(())
     });
     yard.step(&format!("an imported file system, pushed to {title}, runs everywhere"), || {
-        let name = format!("{host}/cli/imported:2");
+        let name = format!("{host}/yard/imported:2");
         let archive = yard.place("root.tar");
         let made = std::process::Command::new("tar")
             .args(["-cf", &archive.to_string_lossy(), "-C", &yard.stage.images.context.to_string_lossy()])
@@ -71,7 +71,7 @@ fn from_here(yard: &Yard<'_>, registry: &Registry) {
         Ok(())
     });
     yard.step(&format!("what docker saved is loaded, pushed to {title}, and has docker's id"), || {
-        let name = format!("{host}/cli/saved:3");
+        let name = format!("{host}/yard/saved:3");
         docker::remove_all(&yard.docker)?;
         yard.docker.run(&["build", "-t", &name, &yard.stage.images.context.to_string_lossy()])?;
         let id = yard.docker.run(&["image", "inspect", "--format", "{{.Id}}", &name])?;

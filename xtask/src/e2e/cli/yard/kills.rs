@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use super::{Client, NAME, desk, named_in};
+use super::{Client, NAME, named_in};
 use crate::e2e::images::hex;
 use crate::e2e::stage::Stage;
 use crate::fault;
@@ -29,22 +29,25 @@ const ON_THE_WAY: u64 = 6 << 20;
 
 /// Runs the steps.
 pub(super) fn run(stage: &Stage) -> anyhow::Result<()> {
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
-    let mut wreck = None;
-    stage.step(NAME, "images for processes that will be killed", || {
-        wreck = Some(Wreck::build(stage, seed)?);
-        Ok(())
-    });
-    let Some(mut wreck) = wreck else { return Ok(()) };
+    let seed = crate::e2e::now()?;
     stage.step(NAME, &format!("{KILLS} kills at any moment break nothing (seed {seed})"), || {
-        for number in 0..KILLS {
-            wreck.strike(number).with_context(|| format!("kill {number}"))?;
-        }
-        let Wreck { killed, resumed, .. } = wreck;
+        let [killed, resumed] = kill(stage.program.file(), &stage.home("yard/wreck"), KILLS, seed)?;
         ensure!(killed > KILLS / 3 && resumed > 0, "{killed} were killed, {resumed} pulls went on: too few");
         Ok(())
     });
     Ok(())
+}
+
+/// Kills commands of this program so many times; how many were killed before their end, and how many pulls went on.
+///
+/// # Errors
+/// What was not as it should be after a kill.
+pub(crate) fn kill(program: &Path, home: &Path, kills: usize, seed: u64) -> anyhow::Result<[usize; 2]> {
+    let mut wreck = Wreck::build(program, home, seed)?;
+    for number in 0..kills {
+        wreck.strike(number).with_context(|| format!("kill {number} of seed {seed}"))?;
+    }
+    Ok([wreck.killed, wreck.resumed])
 }
 
 /// What is done when the kill comes.
@@ -96,10 +99,10 @@ struct Wreck {
 }
 
 impl Wreck {
-    fn build(stage: &Stage, seed: u64) -> anyhow::Result<Wreck> {
+    fn build(program: &Path, home: &Path, seed: u64) -> anyhow::Result<Wreck> {
         let mut random = Random::new(seed);
-        let berth = desk(stage, "wreck")?;
-        let home = stage.home("yard/wreck");
+        let home = home.to_owned();
+        let berth = super::desk_in(program, &home)?;
         let upstream = Upstream::open(&home.join("registry"))?;
         let image = Image::of((0..LAYERS).map(|_| random.bytes(LAYER)).collect(), &mut random);
         image.push(upstream.server.address(), "wreck/app", "1")?;

@@ -63,8 +63,8 @@ impl Trouble<'_> {
                 self.fails(&name, &[&words, "hint: "])?;
             }
             let port = crate::server::free_port()?;
-            self.fails(&format!("127.0.0.1:{port}/app"), &["see whether the server runs"])?;
-            self.fails("nobody.invalid/app", &["cannot be looked up", "see whether it is right"])?;
+            self.fails(&format!("127.0.0.1:{port}/app"), &["connection refused", "hint: see whether"])?;
+            self.fails("nobody.invalid/app", &["no such host", "hint: see whether"])?;
             self.fails("host/UPPER", &["invalid reference format", "lower case", "hint: "])?;
             self.berth.fails(
                 &["push", &format!("{host}/not/here:1")],
@@ -84,7 +84,7 @@ impl Trouble<'_> {
                 (On::Manifests, Fault::Flip, ""),
                 (On::Manifests, Fault::Page, ""),
                 (On::Manifests, Fault::OtherDigest, ""),
-                (On::Everything, Fault::TooMany(1), "try again later"),
+                (On::Everything, Fault::TooMany(1), "hint: try again"),
             ];
             for (on, fault, expected) in cases {
                 self.clear();
