@@ -67,8 +67,11 @@ impl Listing {
     }
 }
 
+/// A row as Go writes it, which is careful with what HTML reads.
 fn json(row: &Map<String, Value>) -> Result<String, Failure> {
-    serde_json::to_string(row).map_err(Failure::other)
+    let text = serde_json::to_string(row).map_err(Failure::other)?;
+    // These are only found in texts.
+    Ok(text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
 }
 
 /// Prints cells in columns. Each but the last is as wide as docker makes it: its longest text and three blanks, and ten
