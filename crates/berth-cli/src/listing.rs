@@ -52,7 +52,9 @@ impl Listing {
         let heading =
             |name: &&str| self.columns.iter().find(|(known, _)| known == name).map_or("", |(_, text)| text);
         let headings = self.shown.iter().map(|name| heading(name).to_owned()).collect();
-        let cell = |row: &Map<String, Value>, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+        // Whoever built an image wrote what stands in its history.
+        let cell =
+            |row: &Map<String, Value>, name: &str| output::plain(row[name].as_str().unwrap_or_default());
         let rows = self.rows.iter().map(|row| self.shown.iter().map(|name| cell(row, name)).collect());
         print(std::iter::once(headings).chain(rows).collect())
     }
@@ -67,8 +69,11 @@ impl Listing {
     }
 }
 
+/// A row as Go writes it, which is careful with what HTML reads.
 fn json(row: &Map<String, Value>) -> Result<String, Failure> {
-    serde_json::to_string(row).map_err(Failure::other)
+    let text = serde_json::to_string(row).map_err(Failure::other)?;
+    // These are only found in texts.
+    Ok(text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"))
 }
 
 /// Prints cells in columns. Each but the last is as wide as docker makes it: its longest text and three blanks, and ten

@@ -15,6 +15,7 @@ use crate::server::Kind;
 mod cuts;
 mod proxy;
 mod registries;
+mod templates;
 mod words;
 mod yard;
 
@@ -47,6 +48,7 @@ pub(crate) fn run(stage: &Stage) -> anyhow::Result<()> {
                     Client::new("docker", &stage.home("cli-docker-home"))?.env("DOCKER_HOST", engine.host());
                 desk.docker(&docker, &engine);
                 words::run(&desk, &docker)?;
+                templates::run(&desk, &docker);
             }
             Err(error) => stage.absent(NAME, &format!("no private engine: {error:#}")),
         }
