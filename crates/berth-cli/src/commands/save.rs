@@ -4,11 +4,13 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use berth_images::{Error, Format, Store};
+use berth_images::{Error, Format};
 use clap::{Args, ValueEnum};
+use tokio::task::spawn_blocking;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::scratch::Scratch;
 use crate::trouble;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -43,21 +45,28 @@ enum Form {
 /// Writes the images into an archive.
 pub(crate) fn run(args: &SaveArgs, environment: &Environment) -> Result<(), Failure> {
     let store = environment.store()?;
-    let images: Vec<_> = args.images.iter().map(String::as_str).collect();
     let format = match args.format {
         Form::Docker => Format::Docker,
         Form::Oci => Format::Oci,
     };
     if let Some(path) = &args.output {
         refuse_special(path)?;
-        let mut part = path.as_os_str().to_owned();
-        part.push(format!(".{}.part", std::process::id()));
-        return save_to(&store, &images, format, path, Path::new(&part)).map_err(trouble::of_store);
+        let (scratch, images) = (Scratch::default(), args.images.clone());
+        let part = scratch.folder(Some(path))?.join("archive");
+        return environment.wait_unless_stopped(async {
+            let save = move |out: &mut BufWriter<File>| {
+                let images: Vec<_> = images.iter().map(String::as_str).collect();
+                store.save(&images, format, out)
+            };
+            write_part(part.clone(), save).await?;
+            name_part(&part, path)
+        });
     }
     if io::stdout().is_terminal() {
         return Err(Failure::other("cowardly refusing to save to a terminal")
             .hint("-o FILE writes to a file, and '>' redirects"));
     }
+    let images: Vec<_> = args.images.iter().map(String::as_str).collect();
     store.save(&images, format, io::stdout().lock()).map_err(trouble::of_store)
 }
 
@@ -73,34 +82,23 @@ pub(crate) fn refuse_special(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes a file by way of another on the same volume. It has its name only when it is whole.
-pub(crate) fn save_to(
-    store: &Store,
-    images: &[&str],
-    format: Format,
-    path: &Path,
-    part: &Path,
-) -> Result<(), Error> {
-    write_to(path, part, |out| store.save(images, format, out))
-}
-
-/// Writes a file by way of another on the same volume. It has its name only when it is whole.
-pub(crate) fn write_to(
-    path: &Path,
-    part: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    // A link stays, and what it leads to is replaced.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let saved = File::create(part).map_err(|source| Error::Output { source }).and_then(|file| {
+/// Writes a file that has no name yet, where threads may wait.
+pub(crate) async fn write_part(
+    part: PathBuf,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<(), Error> + Send + 'static,
+) -> Result<(), Failure> {
+    let written = spawn_blocking(move || {
+        let file = File::create(part).map_err(|source| Error::Output { source })?;
         let mut out = BufWriter::with_capacity(1 << 20, file);
         write(&mut out)?;
         out.flush().and_then(|()| out.get_ref().sync_all()).map_err(|source| Error::Output { source })
     });
-    let saved = saved.and_then(|()| fs::rename(part, path).map_err(|source| Error::Output { source }));
-    if saved.is_err() {
-        // What is left of it is of no use; that it cannot be removed changes nothing of why it failed.
-        let _ = fs::remove_file(part);
-    }
-    saved
+    written.await.map_err(Failure::other)?.map_err(trouble::of_store)
+}
+
+/// Gives a file that is whole its name. It lies on the same volume.
+pub(crate) fn name_part(part: &Path, path: &Path) -> Result<(), Failure> {
+    // A link stays, and what it leads to is replaced.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    fs::rename(part, path).map_err(|source| trouble::of_store(Error::Output { source }))
 }

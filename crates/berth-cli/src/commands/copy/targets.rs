@@ -6,11 +6,10 @@ use berth_client::{Copied, CopyError, CopyOptions, FetchedManifest, PlatformName
 use berth_images::{Entry, Error, Format, Image, Store, Transfer, Wanted, host_platform};
 use berth_oci::media_type::is_index;
 use berth_oci::{Descriptor, Digest, ImageReference, Reference};
-use tokio::task::spawn_blocking;
 
 use super::opened::{Opened, of_scratch};
 use super::{Job, refuse_root};
-use crate::commands::save::{refuse_special, save_to, write_to};
+use crate::commands::save::{name_part, refuse_special, write_part};
 use crate::ends::{Engine, LocalStore};
 use crate::failure::Failure;
 use crate::fetching;
@@ -158,8 +157,10 @@ impl Job<'_> {
         folder: &Path,
         name: Option<&str>,
     ) -> Result<(), Failure> {
+        // A folder is made only for what can be copied.
+        let root = self.root(opened, false).await?;
         let store = Store::open_layout(folder).map_err(trouble::of_store)?;
-        let laid = self.laid(opened, &store, name).await;
+        let laid = self.laid(opened, root, &store, name).await;
         // What cannot be tidied up is in nobody's way.
         let _ = store.tidy();
         let (copied, name) = laid?;
@@ -172,11 +173,12 @@ impl Job<'_> {
     async fn laid(
         &self,
         opened: &Opened,
+        root: FetchedManifest,
         store: &Store,
         name: Option<&str>,
     ) -> Result<(Copied, Option<String>), Failure> {
         let sink = LocalStore::new(store.transfer().map_err(trouble::of_store)?);
-        let (top, copied) = self.taken(opened, &sink, false).await?;
+        let (top, copied) = self.taken(opened, root, &sink).await?;
         let beside = sink.beside();
         let name = name.map(str::to_owned).or_else(|| opened.word.clone().filter(|_| !beside.is_empty()));
         sink.transfer.put_entry(name.as_deref(), &top).map_err(trouble::of_store)?;
@@ -188,10 +190,9 @@ impl Job<'_> {
     async fn taken(
         &self,
         opened: &Opened,
+        root: FetchedManifest,
         sink: &LocalStore,
-        takes_one: bool,
     ) -> Result<(Descriptor, Copied), Failure> {
-        let root = self.root(opened, takes_one).await?;
         let begun = fetching::begin_missing(&opened.source, &root.digest, sink, &self.progress).await;
         begun.map_err(|error| opened.trouble(error))?;
         let at = Reference::Digest(root.digest.clone());
@@ -207,9 +208,10 @@ impl Job<'_> {
         file: &Path,
         name: Option<&str>,
     ) -> Result<(), Failure> {
+        let root = self.root(opened, false).await?;
         let folder = self.scratch.folder(Some(file))?;
         let store = Store::open_layout(&folder.join("layout")).map_err(trouble::of_store)?;
-        let (copied, name) = self.laid(opened, &store, name).await?;
+        let (copied, name) = self.laid(opened, root, &store, name).await?;
         self.pack(store, folder, file).await?;
         let shown = target.with_name(name.as_deref());
         self.finish(&copied.digest, &copied.tally, &shown.to_string())
@@ -217,9 +219,9 @@ impl Job<'_> {
 
     /// Writes a layout into an archive, which has its name only when it is whole.
     pub(super) async fn pack(&self, store: Store, folder: PathBuf, file: &Path) -> Result<(), Failure> {
-        let file = file.to_owned();
-        let packed = spawn_blocking(move || write_to(&file, &folder.join("archive"), |out| store.pack(out)));
-        packed.await.map_err(Failure::other)?.map_err(trouble::of_store)
+        let part = folder.join("archive");
+        write_part(part.clone(), move |out| store.pack(out)).await?;
+        name_part(&part, file)
     }
 
     async fn to_docker_archive(
@@ -234,7 +236,9 @@ impl Job<'_> {
             Some(name) => Some(names::tagged(&names::image(name)?)?),
             None => opened.name.clone(),
         };
-        let (copied, _) = self.packed(opened, &folder, file.to_owned(), name.as_ref()).await?;
+        let part = folder.join("archive");
+        let (copied, _) = self.packed(opened, &folder, part.clone(), name.as_ref()).await?;
+        name_part(&part, file)?;
         let name = name.map(|name| name.familiar());
         self.finish(&copied.digest, &copied.tally, &target.with_name(name.as_deref()).to_string())
     }
@@ -247,14 +251,13 @@ impl Job<'_> {
         file: PathBuf,
         name: Option<&ImageReference>,
     ) -> Result<(Copied, Image), Failure> {
+        let root = self.root(opened, true).await?;
         let store = Store::open(&folder.join("store")).map_err(trouble::of_store)?;
         let sink = LocalStore::new(store.transfer().map_err(trouble::of_store)?);
-        let (top, copied) = self.taken(opened, &sink, true).await?;
+        let (top, copied) = self.taken(opened, root, &sink).await?;
         let image = self.listed(&sink.transfer, &top, name).map_err(trouble::of_store)?;
         let saved = name.map_or_else(|| image.id.to_string(), ImageReference::familiar);
-        let (archive, store) = (folder.join("archive"), store.clone());
-        let written = spawn_blocking(move || save_to(&store, &[&saved], Format::Docker, &file, &archive));
-        written.await.map_err(Failure::other)?.map_err(trouble::of_store)?;
+        write_part(file, move |out| store.save(&[&saved], Format::Docker, out)).await?;
         Ok((copied, image))
     }
 
