@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetching;
 use crate::names;
+use crate::output;
 use crate::place::Place;
 use crate::progress::{PULL, Progress, ProgressArgs};
 use crate::registries::{Registries, RegistryArgs, Route};
@@ -61,18 +62,23 @@ pub(crate) fn run(args: &PullArgs, environment: &Environment) -> Result<(), Fail
     let pull = Pull { environment, args, registries, platform, store: environment.store()? };
     environment.wait_for(async {
         if !args.all_tags {
-            return pull.one(&image, true).await;
+            return pull.one(&image, true).await.map(drop);
         }
         if image.tag().is_some() || image.digest().is_some() {
             return Err(
                 Failure::other("tag can't be used with --all-tags/-a").hint("name the repository alone")
             );
         }
-        for tag in pull.tags(&image).await? {
-            pull.one(&names::with_tag(&image, &tag)?, false).await?;
-        }
-        Ok(())
+        pull.all(&image).await
     })
+}
+
+/// What docker says at the end.
+fn status(is_new: bool, name: &str) -> String {
+    match is_new {
+        true => format!("Status: Downloaded newer image for {name}"),
+        false => format!("Status: Image is up to date for {name}"),
+    }
 }
 
 struct Pull<'a> {
@@ -88,20 +94,25 @@ impl Pull<'_> {
     async fn tags(&self, image: &ImageReference) -> Result<Vec<String>, Failure> {
         let repository = self.registries.repository(image).await?;
         let told = |error| trouble::trouble(Doing::Pulling, image, error);
-        let (mut tags, mut last) = (Vec::new(), String::new());
-        loop {
-            let page = repository.client().tags(repository.name(), 1000, &last).await.map_err(told)?;
-            let more = page.more;
-            tags.extend(page.tags);
-            match tags.last() {
-                Some(tag) if more => last.clone_from(tag),
-                _ => return Ok(tags),
-            }
-        }
+        repository.client().all_tags(repository.name()).map_err(told)?.all().await.map_err(told)
     }
 
-    /// Pulls one image, and tells it in docker's words.
-    async fn one(&self, image: &ImageReference, is_alone: bool) -> Result<(), Failure> {
+    /// Pulls all tags of a repository, of which docker tells the end once.
+    async fn all(&self, image: &ImageReference) -> Result<(), Failure> {
+        let mut is_new = false;
+        for tag in self.tags(image).await? {
+            is_new |= self.one(&names::with_tag(image, &tag)?, false).await?;
+        }
+        if !self.args.progress.json {
+            let progress = Progress::new(self.environment, self.args.progress, PULL);
+            progress.line(&status(is_new, &names::repository(image)));
+            output::line(&format!("{}/{}", image.registry(), image.repository()))?;
+        }
+        Ok(())
+    }
+
+    /// Pulls one image, and tells it in docker's words. Whether it was fetched.
+    async fn one(&self, image: &ImageReference, is_alone: bool) -> Result<bool, Failure> {
         let progress = Progress::new(self.environment, self.args.progress, PULL);
         if is_alone && image.tag().is_none() && image.digest().is_none() {
             progress.line("Using default tag: latest");
@@ -116,13 +127,8 @@ impl Pull<'_> {
         let host = berth_images::host_platform();
         let wanted = wanted.as_ref().map_or(Wanted::Prefer(&host), Wanted::Only);
         let listed = transfer.put_image(Some(&image), &fetched.top, wanted).map_err(Failure::other)?;
-        let (name, digest) = (image.familiar(), &fetched.top.digest);
+        let digest = &fetched.top.digest;
         progress.line(&format!("Digest: {digest}"));
-        let status = match fetched.is_new {
-            true => format!("Downloaded newer image for {name}"),
-            false => format!("Image is up to date for {name}"),
-        };
-        progress.line(&format!("Status: {status}"));
         let result = json!({
             "image": image.to_string(),
             "id": listed.id.to_string(),
@@ -130,7 +136,11 @@ impl Pull<'_> {
             "size": listed.size,
             "new": fetched.is_new,
         });
-        progress.finish(&result, &image.to_string())
+        if is_alone || self.args.progress.json {
+            progress.line(&status(fetched.is_new, &image.familiar()));
+            progress.finish(&result, &image.to_string())?;
+        }
+        Ok(fetched.is_new)
     }
 
     /// What the name stands for in the store now.
