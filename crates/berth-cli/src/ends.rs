@@ -11,3 +11,6 @@ pub(crate) use engine::Engine;
 pub(crate) use local::{LocalImage, LocalStore};
 pub(crate) use pushed::Pushed;
 pub(crate) use remembered::Remembered;
+
+#[cfg(test)]
+mod tests;

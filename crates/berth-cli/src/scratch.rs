@@ -28,7 +28,7 @@ impl Scratch {
             None => usual(),
         };
         let made = Builder::new().prefix(".berth-").tempdir_in(&parent).map_err(|error| {
-            let failure = Failure::other(format!("cannot write in {}: {error}", parent.display()));
+            let failure = Failure::other(format!("cannot write in {}: {}", parent.display(), error.kind()));
             match beside {
                 Some(_) => failure,
                 None => failure.hint("TMPDIR=FOLDER names another folder for what is unpacked on the way"),

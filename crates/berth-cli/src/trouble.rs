@@ -1,5 +1,8 @@
 //! What people are told when a registry does not do what they want: docker's words first, then what to do.
 
+use std::error::Error;
+use std::io;
+
 use berth_client::{ClientError, CopyError, EndError};
 use berth_images::{Error as StoreError, Image, Store};
 use berth_oci::{DOCKER_HUB, ImageReference};
@@ -131,16 +134,22 @@ pub(crate) fn of_copy(doing: Doing, image: &ImageReference, error: CopyError) ->
 
 /// The failure to copy from where no registry is.
 pub(crate) fn of_place(place: &str, error: CopyError) -> Failure {
+    let is_missing = |error: &(dyn Error + 'static)| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+    };
     match error {
-        CopyError::Source(EndError::NotFound) => {
-            Failure::other(format!("{place} is not whole: something that the image needs is not there"))
-                .hint("bring it there again, from where it came")
-        }
+        CopyError::Source(EndError::NotFound) => of_missing(place),
+        CopyError::Source(EndError::Other(error)) if is_missing(&*error) => of_missing(place),
         CopyError::Source(EndError::Other(error)) | CopyError::Sink(EndError::Other(error)) => {
             Failure::other(error)
         }
         error => of_content(error),
     }
+}
+
+fn of_missing(place: &str) -> Failure {
+    Failure::other(format!("{place} is not whole: something that the image needs is not there"))
+        .hint("bring it there again, from where it came")
 }
 
 /// The failure of an image that is not what somebody wants.

@@ -107,7 +107,13 @@ impl Content for LocalBlob {
     fn read_from(&self, offset: u64) -> BoxFuture<'_, io::Result<Pieces>> {
         async move {
             let path = self.reader.blob_path(&self.digest).map_err(io::Error::other)?;
-            FileContent::new(&path).await?.read_from(offset).await
+            let missing = |error: io::Error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    io::Error::new(error.kind(), Error::Missing { digest: self.digest.clone() })
+                }
+                _ => error,
+            };
+            FileContent::new(&path).await.map_err(missing)?.read_from(offset).await
         }
         .boxed()
     }
@@ -160,10 +166,11 @@ impl Sink for LocalStore {
     async fn put_manifest(&self, at: &Reference, manifest: &FetchedManifest) -> Result<(), EndError> {
         let (transfer, manifest) = (self.transfer.clone(), manifest.clone());
         let name = at.tag().map(ToString::to_string);
-        let read = Manifest::read(&manifest.media_type, &manifest.content);
-        if name.is_some() || read.is_ok_and(|read| read.subject.is_some()) {
+        let read = Manifest::read(&manifest.media_type, &manifest.content).ok();
+        if name.is_some() || read.as_ref().is_some_and(|read| read.subject.is_some()) {
             let size = manifest.content.len() as u64;
-            let descriptor = Descriptor::new(manifest.media_type.clone(), manifest.digest.clone(), size);
+            let mut descriptor = Descriptor::new(manifest.media_type.clone(), manifest.digest.clone(), size);
+            descriptor.artifact_type = read.and_then(|read| read.artifact_type);
             let entry = Entry { name, descriptor };
             self.beside.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
         }

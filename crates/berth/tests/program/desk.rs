@@ -14,7 +14,9 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new() -> Desk {
         let desk = Desk { folder: tempfile::tempdir().expect("a temporary folder") };
-        std::fs::create_dir(desk.path("home")).expect("a home");
+        for folder in ["home", "tmp"] {
+            std::fs::create_dir(desk.path(folder)).expect("a folder");
+        }
         desk
     }
 
@@ -30,9 +32,16 @@ impl Desk {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = berth(self.folder(), arguments);
         command.env("HOME", self.path("home")).env("BERTH_IMAGES", self.path("images"));
-        for variable in
-            ["XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DOCKER_CONFIG", "DOCKER_HOST", "REGISTRY_AUTH_FILE"]
-        {
+        command.env("TMPDIR", self.path("tmp"));
+        command.env("DOCKER_HOST", format!("unix://{}", self.path("docker.sock").display()));
+        for variable in [
+            "XDG_CONFIG_HOME",
+            "XDG_RUNTIME_DIR",
+            "DOCKER_CONFIG",
+            "DOCKER_CONTEXT",
+            "DOCKER_TLS_VERIFY",
+            "REGISTRY_AUTH_FILE",
+        ] {
             command.env_remove(variable);
         }
         command.env_remove("CONTAINERS_REGISTRIES_CONF").env_remove("HTTP_PROXY").env_remove("HTTPS_PROXY");

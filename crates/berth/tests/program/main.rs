@@ -3,8 +3,10 @@
 mod accounts;
 mod client;
 mod configuration;
+mod copying;
 mod desk;
 mod ending;
+mod engine;
 mod fake;
 mod help;
 mod images;

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use berth_client::{CopyError, Sink, Tally, copy_all};
+use berth_client::{CopyError, Sink, Source, Tally, copy_all};
 use berth_images::Store;
 use berth_oci::{Digest, Reference};
 use serde_json::json;
@@ -92,6 +92,13 @@ impl Job<'_> {
                 failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
             }
         };
+        if from.tags.is_empty() {
+            return Err(Failure::other(format!("{} has no tags", from.place))
+                .hint("without --all-tags, an image is copied that has none"));
+        }
+        if let Some(home) = from.source.home() {
+            self.progress.mounting_all(home.name());
+        }
         let tags = from.tags.iter().filter_map(|tag| tag.parse::<Reference>().ok());
         let copied =
             copy_all(&from.source, tags.map(|tag| (tag.clone(), tag)), sink, &self.options(), told).await;

@@ -56,6 +56,7 @@ pub(super) struct Collection {
     pub(super) source: Remembered<AnySource>,
     pub(super) tags: Vec<String>,
     pub(super) shown: Shown,
+    pub(super) place: String,
 }
 
 impl Job<'_> {
@@ -120,7 +121,8 @@ impl Job<'_> {
                     })
                     .await?;
                 let source = Remembered::new(AnySource::Registry(remote.repository));
-                return Ok(Collection { source, tags, shown: Shown::Registry(remote.image) });
+                let (shown, place) = (Shown::Registry(remote.image), place.to_string());
+                return Ok(Collection { source, tags, shown, place });
             }
             Place::Layout { folder, .. } => layout(folder)?,
             Place::Archive { form: Form::Oci, file, .. } => self.unpacked(file).await?,
@@ -135,7 +137,8 @@ impl Job<'_> {
         let reader = store.reader().map_err(trouble::of_store)?;
         let source = LocalImage::of_entry(reader, first, entries).map_err(trouble::of_store)?;
         let source = Remembered::new(AnySource::Local(Box::new(source)));
-        Ok(Collection { source, tags, shown: Shown::Place(place.to_string()) })
+        let place = place.to_string();
+        Ok(Collection { source, tags, shown: Shown::Place(place.clone()), place })
     }
 
     /// Unpacks an archive into a layout of its own, which is gone with the command.

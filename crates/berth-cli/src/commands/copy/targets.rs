@@ -7,6 +7,7 @@ use berth_client::{Copied, CopyError, CopyOptions, FetchedManifest, PlatformName
 use berth_images::{Entry, Error, Format, Image, Store, Transfer, Wanted, host_platform};
 use berth_oci::media_type::is_index;
 use berth_oci::{Descriptor, Digest, ImageReference, Reference};
+
 use tokio::task::spawn_blocking;
 
 use super::opened::{Opened, of_scratch};
@@ -174,8 +175,10 @@ impl Job<'_> {
         folder: &Path,
         name: Option<&str>,
     ) -> Result<(), Failure> {
+        // A folder is made only for what can be copied.
+        let root = self.root(opened, false).await?;
         let store = Store::open_layout(folder).map_err(trouble::of_store)?;
-        let laid = self.laid(opened, &store, name).await;
+        let laid = self.laid(opened, root, &store, name).await;
         // What cannot be tidied up is in nobody's way.
         let _ = store.tidy();
         let (copied, name) = laid?;
@@ -188,11 +191,12 @@ impl Job<'_> {
     async fn laid(
         &self,
         opened: &Opened,
+        root: FetchedManifest,
         store: &Store,
         name: Option<&str>,
     ) -> Result<(Copied, Option<String>), Failure> {
         let sink = LocalStore::new(store.transfer().map_err(trouble::of_store)?);
-        let (top, copied) = self.taken(opened, &sink, false).await?;
+        let (top, copied) = self.taken(opened, root, &sink).await?;
         let beside = sink.beside();
         let name = name.map(str::to_owned).or_else(|| opened.word.clone().filter(|_| !beside.is_empty()));
         sink.transfer.put_entry(name.as_deref(), &top).map_err(trouble::of_store)?;
@@ -204,10 +208,9 @@ impl Job<'_> {
     async fn taken(
         &self,
         opened: &Opened,
+        root: FetchedManifest,
         sink: &LocalStore,
-        takes_one: bool,
     ) -> Result<(Descriptor, Copied), Failure> {
-        let root = self.root(opened, takes_one).await?;
         let begun = fetching::begin_missing(&opened.source, &root.digest, sink, &self.progress).await;
         begun.map_err(|error| opened.trouble(error))?;
         let at = Reference::Digest(root.digest.clone());
@@ -223,9 +226,10 @@ impl Job<'_> {
         file: &Path,
         name: Option<&str>,
     ) -> Result<(), Failure> {
+        let root = self.root(opened, false).await?;
         let folder = self.scratch.folder(Some(file))?;
         let store = Store::open_layout(&folder.join("layout")).map_err(trouble::of_store)?;
-        let (copied, name) = self.laid(opened, &store, name).await?;
+        let (copied, name) = self.laid(opened, root, &store, name).await?;
         self.pack(store, file).await?;
         let shown = target.with_name(name.as_deref());
         self.finish(&copied.digest, &copied.tally, &shown.to_string())
@@ -269,9 +273,10 @@ impl Job<'_> {
         file: PathBuf,
         name: Option<&ImageReference>,
     ) -> Result<(Copied, Image), Failure> {
+        let root = self.root(opened, true).await?;
         let store = Store::open(&folder.join("store")).map_err(trouble::of_store)?;
         let sink = LocalStore::new(store.transfer().map_err(trouble::of_store)?);
-        let (top, copied) = self.taken(opened, &sink, true).await?;
+        let (top, copied) = self.taken(opened, root, &sink).await?;
         let image = self.listed(&sink.transfer, &top, name).map_err(trouble::of_store)?;
         let saved = name.map_or_else(|| image.id.to_string(), ImageReference::familiar);
         let written = spawn_blocking(move || save_to(&store, &[&saved], Format::Docker, &file));
