@@ -13,3 +13,4 @@ mod mirror;
 mod server;
 mod serving;
 mod start;
+mod transcripts;
