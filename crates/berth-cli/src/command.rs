@@ -16,6 +16,7 @@ pub enum ImageCommand {
     #[command(after_help = commands::digest::EXAMPLES)]
     Digest(commands::digest::DigestArgs),
     /// Show how an image was built
+    #[command(after_help = commands::history::EXAMPLES)]
     History(commands::history::HistoryArgs),
     /// List images
     #[command(after_help = commands::images::EXAMPLES)]
@@ -42,6 +43,7 @@ pub enum ImageCommand {
     #[command(after_help = commands::manifest::EXAMPLES)]
     Manifest(commands::manifest::ManifestArgs),
     /// Remove images without a tag, and what interrupted transfers have left
+    #[command(after_help = commands::prune::EXAMPLES)]
     Prune(commands::prune::PruneArgs),
     /// Download an image from a registry
     #[command(after_help = commands::pull::EXAMPLES)]

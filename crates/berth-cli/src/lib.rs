@@ -9,6 +9,8 @@ pub mod commands;
 mod ends;
 mod environment;
 mod fetching;
+mod filter;
+mod glob;
 mod listing;
 mod names;
 mod place;

@@ -38,10 +38,10 @@ impl Listing {
         match format.map(str::trim) {
             None | Some("" | "table") => self.table(),
             Some("json") => self.rows.iter().try_for_each(|row| output::line(&json(row)?)),
-            Some(format) => match format.strip_prefix("table ") {
-                Some(template) => self.shaped(&Template::read(template)?),
+            Some(format) => match format.strip_prefix("table") {
+                Some(template) => self.shaped(&Template::of_list(template.trim_start())?),
                 None => {
-                    let template = Template::read(format)?;
+                    let template = Template::of_list(format)?;
                     self.rows.iter().try_for_each(|row| output::line(&template.write(&row.clone().into())?))
                 }
             },

@@ -1,6 +1,6 @@
 //! Names of images as docker reads them.
 
-use berth_oci::{DOCKER_HUB, ImageReference, Reference, Tag};
+use berth_oci::{DOCKER_HUB, ImageReference, ImageReferenceError, Reference, Tag};
 
 use crate::failure::Failure;
 
@@ -10,12 +10,22 @@ use crate::failure::Failure;
 /// Docker's sentence, and what is wrong with the name.
 pub(crate) fn image(text: &str) -> Result<ImageReference, Failure> {
     let read = text.parse::<ImageReference>();
-    let read = read.map_err(|error| {
-        Failure::other(format!("invalid reference format: {error}")).hint(
-            "an image is written [REGISTRY/]NAME[:TAG][@DIGEST], for example alpine:3 or localhost:5000/app",
-        )
-    })?;
-    Ok(read.as_pulled())
+    Ok(read.map_err(|error| not_a_name(&error))?.as_pulled())
+}
+
+/// The failure to read a name.
+pub(crate) fn not_a_name(error: &ImageReferenceError) -> Failure {
+    Failure::other(format!("invalid reference format: {error}")).hint(
+        "an image is written [REGISTRY/]NAME[:TAG][@DIGEST], for example alpine:3 or localhost:5000/app",
+    )
+}
+
+/// What docker looks for when it is asked for a name: `latest`, if no tag is written.
+pub(crate) fn looked_for(text: &str) -> String {
+    match text.parse::<ImageReference>() {
+        Ok(name) if name.tag().is_none() && name.digest().is_none() => format!("{text}:latest"),
+        _ => text.to_owned(),
+    }
 }
 
 /// A registry that was written as an address, without what comes before its host.

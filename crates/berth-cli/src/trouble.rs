@@ -78,8 +78,18 @@ fn refused(doing: Doing, image: &ImageReference, error: ClientError) -> Failure 
 pub(crate) fn of_store(error: StoreError) -> Failure {
     match error {
         StoreError::NoSuchImage { text } => {
-            Failure::other(format!("No such image: {text}")).hint("'berth images' lists what is here")
+            Failure::other(format!("No such image: {}", names::looked_for(&text)))
+                .hint("'berth images' lists what is here")
         }
+        StoreError::Name { source, .. } => names::not_a_name(&source),
+        StoreError::DigestAsTarget { name } => {
+            Failure::other(format!("refusing to create a tag with a digest reference: {name}"))
+                .hint("what a digest names is decided by the digest: write NAME:TAG")
+        }
+        StoreError::InUse { id, names } => Failure::other(format!(
+            "conflict: unable to delete {id} (must be forced) - image is referenced in multiple repositories"
+        ))
+        .hint(format!("its names are {names}; remove some of them, or all of it with --force")),
         error => Failure::other(error),
     }
 }

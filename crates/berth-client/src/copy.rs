@@ -1,6 +1,6 @@
 //! Copies of images, from anywhere to anywhere, byte for byte.
 //!
-//! [`copy`] goes from a [`Source`] to a [`Sink`]. A [`Repository`] of a registry is both; others may be as well. Content
+//! [`copy`] goes from a [`Source`] to a [`Sink`], and [`copy_all`] does so for several images. A [`Repository`] of a registry is both; others may be as well. Content
 //! goes before what names it, so a copy that breaks off leaves no image with holes, and the next one goes on with what
 //! is missing. Nothing runs on when the future is dropped.
 
@@ -83,6 +83,13 @@ pub struct Copied {
     pub digest: Digest,
     /// Its media type.
     pub media_type: String,
+    /// What was done for it.
+    pub tally: Tally,
+}
+
+/// What was done for an image, or for several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
     /// Blobs that were sent.
     pub sent: u64,
     /// Bytes of them.
@@ -106,35 +113,45 @@ pub async fn copy<S: Source, D: Sink>(
     to_at: &Reference,
     options: &CopyOptions,
 ) -> Result<Copied, CopyError> {
-    let mut root = from.manifest(at).await.map_err(CopyError::Source)?;
-    if let Some(wanted) = options.platform.as_ref().filter(|_| is_index(&root.media_type)) {
-        let child = platform::choose(wanted, &read(&root)?)?;
-        root = from.manifest(&Reference::Digest(child)).await.map_err(CopyError::Source)?;
-    }
-    let copied = Copied {
-        digest: root.digest.clone(),
-        media_type: root.media_type.clone(),
-        sent: 0,
-        sent_bytes: 0,
-        mounted: 0,
-        existed: 0,
-        manifests: 0,
-    };
-    let job = Job {
-        from,
-        to,
-        options,
-        turns: Semaphore::new(options.parallel.max(1)),
-        blobs: Mutex::default(),
-        images: Mutex::default(),
-        copied: Mutex::new(copied),
-    };
-    job.image(root, to_at, 0).await?;
+    let job = Job::new(from, to, options);
+    let root = job.root(at, to_at).await?;
     if options.attachments {
         job.attachments().await?;
     }
-    let copied = job.copied.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(copied)
+    let FetchedManifest { digest, media_type, .. } = root;
+    Ok(Copied { digest, media_type, tally: job.tally() })
+}
+
+/// Copies several images between the same two ends, each from its first place to its second. A blob that more of them
+/// have goes once. Each is told of when it is there, or when it cannot be copied; the others go on.
+///
+/// # Errors
+/// [`CopyError`], if no other image would fare better, or if what refers to the images cannot be copied.
+pub async fn copy_all<S: Source, D: Sink>(
+    from: &S,
+    images: impl IntoIterator<Item = (Reference, Reference)> + Send,
+    to: &D,
+    options: &CopyOptions,
+    told: impl Fn(&Reference, Result<&Digest, CopyError>) + Sync,
+) -> Result<Tally, CopyError> {
+    let job = Job::new(from, to, options);
+    let images: Vec<_> = images.into_iter().collect();
+    let copied = stream::iter(&images).map(|(at, to_at)| {
+        let (job, told) = (&job, &told);
+        async move {
+            match job.root(at, to_at).await {
+                Err(error) if error.is_of_all() => return Err(error),
+                Err(error) => told(at, Err(error)),
+                Ok(root) => told(at, Ok(&root.digest)),
+            }
+            Ok(())
+        }
+    });
+    copied.buffer_unordered(IMAGES).try_collect::<()>().await?;
+    if options.attachments {
+        job.attachments().await?;
+    }
+    Ok(job.tally())
 }
 
 fn read(manifest: &FetchedManifest) -> Result<Manifest, CopyError> {
@@ -152,10 +169,37 @@ struct Job<'a, S, D> {
     blobs: Mutex<HashMap<Digest, Arc<OnceCell<()>>>>,
     /// Manifests that are there, in the order in which they came to be.
     images: Mutex<Vec<Digest>>,
-    copied: Mutex<Copied>,
+    tally: Mutex<Tally>,
 }
 
-impl<S: Source, D: Sink> Job<'_, S, D> {
+impl<'a, S: Source, D: Sink> Job<'a, S, D> {
+    fn new(from: &'a S, to: &'a D, options: &'a CopyOptions) -> Job<'a, S, D> {
+        Job {
+            from,
+            to,
+            options,
+            turns: Semaphore::new(options.parallel.max(1)),
+            blobs: Mutex::default(),
+            images: Mutex::default(),
+            tally: Mutex::default(),
+        }
+    }
+
+    /// Copies an image, or of an index the one that is wanted.
+    async fn root(&self, at: &Reference, to_at: &Reference) -> Result<FetchedManifest, CopyError> {
+        let mut root = self.from.manifest(at).await.map_err(CopyError::Source)?;
+        if let Some(wanted) = self.options.platform.as_ref().filter(|_| is_index(&root.media_type)) {
+            let child = platform::choose(wanted, &read(&root)?)?;
+            root = self.from.manifest(&Reference::Digest(child)).await.map_err(CopyError::Source)?;
+        }
+        self.image(root.clone(), to_at, 0).await?;
+        Ok(root)
+    }
+
+    fn tally(&self) -> Tally {
+        *self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Copies what a manifest needs, and then the manifest.
     fn image<'s>(
         &'s self,
@@ -175,7 +219,7 @@ impl<S: Source, D: Sink> Job<'_, S, D> {
             }
             if !is_there {
                 self.to.put_manifest(at, &manifest).await.map_err(CopyError::Sink)?;
-                self.count(|copied| copied.manifests += 1);
+                self.count(|tally| tally.manifests += 1);
             }
             let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
             if !images.contains(&manifest.digest) {
@@ -238,12 +282,12 @@ impl<S: Source, D: Sink> Job<'_, S, D> {
         let home = self.from.home();
         let put = self.to.put_blob(blob, &*content, home, told).await;
         let how = put.map_err(CopyError::of_sink)?;
-        self.count(|copied| match how {
-            Uploaded::Existed => copied.existed += 1,
-            Uploaded::Mounted => copied.mounted += 1,
+        self.count(|tally| match how {
+            Uploaded::Existed => tally.existed += 1,
+            Uploaded::Mounted => tally.mounted += 1,
             Uploaded::Sent => {
-                copied.sent += 1;
-                copied.sent_bytes += blob.size;
+                tally.sent += 1;
+                tally.sent_bytes += blob.size;
             }
         });
         if let Some(watch) = watch {
@@ -252,7 +296,7 @@ impl<S: Source, D: Sink> Job<'_, S, D> {
         Ok(())
     }
 
-    fn count(&self, counted: impl FnOnce(&mut Copied)) {
-        counted(&mut self.copied.lock().unwrap_or_else(PoisonError::into_inner));
+    fn count(&self, counted: impl FnOnce(&mut Tally)) {
+        counted(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

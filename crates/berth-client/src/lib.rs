@@ -55,7 +55,7 @@ pub use client::{Client, ClientOptions};
 pub use content::{Content, FileContent, Pieces};
 pub use copy::{
     Copied, CopyError, CopyOptions, EndError, PlatformError, PlatformName, Repository, Sink, Source, Step,
-    Watch, copy,
+    Tally, Watch, copy, copy_all,
 };
 pub use credentials::Credentials;
 pub use error::ClientError;

@@ -57,7 +57,7 @@ impl Client {
         let path = format!("{repository}/manifests/{at}");
         let question = self.about(Method::HEAD, repository, &path, ACCEPTED)?;
         let response = self.ask(&question, patience).await?;
-        Ok(head(response.headers()))
+        head(response.headers())
     }
 
     /// Reads what a reference names, and checks that the bytes are what was asked for and what the registry says.
@@ -78,7 +78,7 @@ impl Client {
             }
             response => response?,
         };
-        let (head, content) = (head(response.headers()), response.into_body());
+        let (head, content) = (head(response.headers())?, response.into_body());
         let algorithm = at.digest().or(head.digest.as_ref()).map_or(Algorithm::Sha256, Digest::algorithm);
         let digest = Digest::of(algorithm, &content);
         if at.digest().is_some_and(|asked| *asked != digest) {
@@ -142,11 +142,16 @@ impl Client {
     }
 }
 
-fn head(headers: &HeaderMap) -> ManifestHead {
+/// What the head of an answer says.
+///
+/// # Errors
+/// [`ClientError::Useless`] for a page for people: its digest would be one, and of nothing that anybody wants.
+fn head(headers: &HeaderMap) -> Result<ManifestHead, ClientError> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    ManifestHead {
-        digest: text("docker-content-digest").and_then(|digest| digest.parse().ok()),
-        media_type: text(CONTENT_TYPE.as_str()).map(essence).unwrap_or_default().to_owned(),
-        size: length(headers),
+    let media_type = text(CONTENT_TYPE.as_str()).map(essence).unwrap_or_default().to_owned();
+    if media_type.eq_ignore_ascii_case("text/html") {
+        return Err(ClientError::Useless { what: "it is a web page, and no manifest" });
     }
+    let digest = text("docker-content-digest").and_then(|digest| digest.parse().ok());
+    Ok(ManifestHead { digest, media_type, size: length(headers) })
 }

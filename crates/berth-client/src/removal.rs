@@ -70,7 +70,7 @@ impl Client {
         repository: &str,
         path: &str,
     ) -> Result<Option<T>, ClientError> {
-        let mut question = self.question(method, "", Scope::delete(repository), Asked::Manifest)?;
+        let mut question = self.question(method, "", Scope::preview(repository), Asked::Manifest)?;
         let target = format!("/api/v1/repositories/{repository}/-/{path}");
         question.link = Link::new(self.origin().clone(), &target)?;
         let answer = self.ask_whole(&question, Patience::Short, LONGEST).await?;

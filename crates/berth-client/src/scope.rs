@@ -25,6 +25,11 @@ impl Scope {
         Scope(format!("repository:{repository}:delete"))
     }
 
+    /// To say what a removal would take is to look first.
+    pub(crate) fn preview(repository: &str) -> Scope {
+        Scope(format!("repository:{repository}:pull,delete"))
+    }
+
     pub(crate) fn catalog() -> Scope {
         Scope("registry:catalog:*".to_owned())
     }

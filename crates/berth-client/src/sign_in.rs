@@ -1,5 +1,6 @@
 //! Whether credentials are good: what `docker login` asks.
 
+use berth_egress::whole;
 use http::{Method, StatusCode};
 
 use crate::auth::{Authenticator, Way};
@@ -8,6 +9,9 @@ use crate::health::Asked;
 use crate::scope::Scope;
 use crate::token::{self, Wanted};
 use crate::{Client, ClientError, Secret, fault};
+
+/// Bytes of an answer that are read.
+const LONGEST: usize = 64 * 1024;
 
 /// What a registry says to credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +27,17 @@ impl Client {
     /// it.
     ///
     /// # Errors
-    /// [`ClientError::Unauthorized`] if they are not, with what the registry says; [`ClientError::Unexpected`] if there is
-    /// no registry.
+    /// [`ClientError::Unauthorized`] if they are not, with what the registry says; [`ClientError::Unexpected`] or
+    /// [`ClientError::Useless`] if there is no registry.
     pub async fn sign_in(&self) -> Result<SignIn, ClientError> {
         let question = self.question(Method::GET, "", Scope::none(), Asked::Manifest)?;
         let response = self.send(&question, &question.link, None).await?;
         if response.status() == StatusCode::OK {
+            // Some registries call their answer a page for people; only what is in it tells.
+            let body = whole(response.into_body(), LONGEST).await?;
+            if body.trim_ascii_start().starts_with(b"<") {
+                return Err(ClientError::Useless { what: "it is a web page, and no registry's" });
+            }
             return Ok(SignIn { verified: false, identity_token: None });
         }
         let way = match response.status() {

@@ -99,6 +99,6 @@ async fn a_gibibyte_is_copied_in_little_memory() {
     let latest: Reference = "latest".parse().unwrap();
     let options = CopyOptions { parallel: 4, ..CopyOptions::default() };
     let done = copy(&from, &latest, &to, &latest, &options).await.unwrap();
-    assert_eq!(done.sent_bytes, u64::from(LAYERS) * LAYER + 2);
+    assert_eq!(done.tally.sent_bytes, u64::from(LAYERS) * LAYER + 2);
     assert!(peak() < ROOM, "{} MiB", peak() >> 20);
 }

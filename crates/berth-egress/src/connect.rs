@@ -153,6 +153,10 @@ fn in_words(error: io::Error) -> (TlsTrouble, io::Error) {
         InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
             (TlsTrouble::Authority, "nobody who is trusted here signed its certificate")
         }
+        // It is its own authority, as the usual tools make it, and so one that nobody named here.
+        InvalidCertificate(Certificate::Other(_)) if reason.to_string().contains("CaUsedAsEndEntity") => {
+            (TlsTrouble::Authority, "nobody who is trusted here signed its certificate")
+        }
         InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
             (TlsTrouble::Expired, "its certificate has expired")
         }

@@ -5,6 +5,7 @@ mod import;
 mod layout;
 mod listing;
 mod load;
+mod pack;
 mod packed;
 mod save;
 mod stage;

@@ -2,18 +2,21 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use berth_oci::Digest;
 use rustix::fs::{FlockOperation, OFlags};
 
-use crate::Error;
 use crate::index::Index;
 use crate::step::step;
+use crate::{Error, hold, incoming};
 
 /// What `oci-layout` says (image-spec, "OCI Layout").
-const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+pub(crate) const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// The folder of what is at work.
+const WORK: &str = ".berth";
+const LOCK: &str = "lock";
 /// Most bytes of a manifest or configuration that are read into memory.
 pub(crate) const DOCUMENT: u64 = 8 * 1024 * 1024;
 
@@ -29,6 +32,16 @@ pub(crate) const DOCUMENT: u64 = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Folder {
     root: PathBuf,
+    audience: Audience,
+}
+
+/// Whom the files of a store are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The user alone.
+    Owner,
+    /// Whoever the user lets read what he makes (umask).
+    Others,
 }
 
 /// Proof that nobody else changes the store or asks what is in it to keep it. Readers need no lock.
@@ -44,8 +57,8 @@ pub(crate) struct Unchanging {
 
 impl Folder {
     /// Opens the folder, making it if it is not there. One that is there is not written to.
-    pub(crate) fn open(root: &Path) -> Result<Folder, Error> {
-        let folder = Folder { root: root.to_owned() };
+    pub(crate) fn open(root: &Path, audience: Audience) -> Result<Folder, Error> {
+        let folder = Folder { root: root.to_owned(), audience };
         match fs::read(root.join("oci-layout")) {
             Ok(text) => folder.check_layout(&text)?,
             Err(error) if error.kind() == ErrorKind::NotFound => folder.create()?,
@@ -74,7 +87,7 @@ impl Folder {
             let parent = self.root.parent().filter(|parent| !parent.as_os_str().is_empty());
             parent.map_or(Ok(()), |parent| self.sync_folder(parent))?;
         }
-        const OURS: [&str; 4] = [".berth", "blobs", "index.json", "oci-layout"];
+        const OURS: [&str; 4] = [WORK, "blobs", "index.json", "oci-layout"];
         for entry in self.list(&self.root)? {
             let name = entry.file_name();
             if !OURS.iter().any(|ours| name == *ours) {
@@ -102,14 +115,14 @@ impl Folder {
 
     /// A folder of what is at work, made if it is not there.
     pub(crate) fn work(&self, name: &str) -> Result<PathBuf, Error> {
-        let folder = self.root.join(".berth").join(name);
+        let folder = self.work_path(name);
         self.make_folder(&folder)?;
         Ok(folder)
     }
 
     /// A folder of what is at work, which need not be there.
     pub(crate) fn work_path(&self, name: &str) -> PathBuf {
-        self.root.join(".berth").join(name)
+        self.root.join(WORK).join(name)
     }
 
     /// Makes a folder, and those above it. One that is there is fine.
@@ -118,7 +131,11 @@ impl Folder {
             return Ok(());
         }
         step();
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        let mode = match self.audience {
+            Audience::Owner => 0o700,
+            Audience::Others => 0o777,
+        };
+        let made = DirBuilder::new().recursive(true).mode(mode).create(path);
         made.map_err(|error| self.io("make", path, error))
     }
 
@@ -133,17 +150,30 @@ impl Folder {
     }
 
     fn lock(&self, how: FlockOperation) -> Result<File, Error> {
-        self.make_folder(&self.root.join(".berth"))?;
-        let path = self.work_path("lock");
-        let file = self.open_to_write(&path)?;
-        flock(&file, how).map_err(|error| self.io("lock", &path, error))?;
-        Ok(file)
+        let path = self.work_path(LOCK);
+        loop {
+            self.make_folder(&self.root.join(WORK))?;
+            let file = match self.open_to_write(&path) {
+                // Somebody tidied up just now.
+                Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => continue,
+                file => file?,
+            };
+            flock(&file, how).map_err(|error| self.io("lock", &path, error))?;
+            // A lock of a file that was tidied away keeps nobody off.
+            if is_same(&file, &path) {
+                return Ok(file);
+            }
+        }
     }
 
     /// Opens a file for reading and writing, making it if it is not there.
     pub(crate) fn open_to_write(&self, path: &Path) -> Result<File, Error> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).mode(0o600);
+        let mode = match self.audience {
+            Audience::Owner => 0o600,
+            Audience::Others => 0o666,
+        };
+        options.read(true).write(true).create(true).mode(mode);
         let options = options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         options.open(path).map_err(|error| self.io("open", path, error))
     }
@@ -243,6 +273,24 @@ impl Changing<'_> {
         self.replace("index.json", &index.to_bytes())
     }
 
+    /// Takes away what is only there for work, if nobody is at work and nothing waits to be gone on with.
+    pub(crate) fn tidy(&self) {
+        let folder = self.folder;
+        let is_gone = |name: &str| match fs::remove_dir(folder.work_path(name)) {
+            Ok(()) => true,
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        };
+        // Who is at work has a file in the first of them, and makes the others only then.
+        if [hold::HOLDS, hold::STAGE, incoming::PARTIAL].into_iter().all(is_gone) {
+            for file in ["index.json.new", "oci-layout.new", LOCK] {
+                step();
+                // What cannot be removed is in nobody's way.
+                let _ = fs::remove_file(folder.work_path(file));
+            }
+            let _ = fs::remove_dir(folder.root.join(WORK));
+        }
+    }
+
     /// Puts a file in the place of another at once and durably.
     fn replace(&self, name: &str, content: &[u8]) -> Result<(), Error> {
         let folder = self.folder;
@@ -260,6 +308,12 @@ impl Changing<'_> {
         step();
         folder.sync_folder(&folder.root)
     }
+}
+
+/// Whether the path still names the open file.
+pub(crate) fn is_same(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
 /// Takes the lock of an open file; it is given back when the file is closed, also by a kill.

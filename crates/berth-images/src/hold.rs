@@ -19,8 +19,8 @@ use crate::Error;
 use crate::folder::{Changing, Folder, flock, try_flock};
 use crate::step::step;
 
-const HOLDS: &str = "holds";
-const STAGE: &str = "stage";
+pub(crate) const HOLDS: &str = "holds";
+pub(crate) const STAGE: &str = "stage";
 
 /// Somebody at work.
 #[derive(Debug)]
@@ -41,9 +41,9 @@ struct Kept {
 impl Hold {
     pub(crate) fn new(folder: Arc<Folder>) -> Result<Hold, Error> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let holds = folder.work(HOLDS)?;
-        // A file that is not locked yet looks like one whose owner died.
+        // A file that is not locked yet looks like one whose owner died, and an empty folder like one of nobody.
         let _still = folder.stand_still()?;
+        let holds = folder.work(HOLDS)?;
         loop {
             let id = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
             let path = holds.join(&id);

@@ -169,6 +169,30 @@ pub(crate) fn check_whole(source: &impl Source, manifest: &Manifest) -> Result<(
     Ok(())
 }
 
+/// Whether everything that an entry needs is there, of all platforms.
+pub(crate) fn is_whole(source: &impl Source, top: &Descriptor) -> Result<bool, Error> {
+    is_whole_below(source, top, DEPTH)
+}
+
+fn is_whole_below(source: &impl Source, top: &Descriptor, depth: usize) -> Result<bool, Error> {
+    let read = read_manifest(source, top);
+    let checked = read.and_then(|manifest| check_whole(source, &manifest).map(|()| manifest));
+    let manifest = match checked {
+        Ok(manifest) => manifest,
+        Err(error @ (Error::Io { .. } | Error::Unwritable { .. })) => return Err(error),
+        Err(_) => return Ok(false),
+    };
+    let children = manifest.references.iter().filter(|reference| reference.role == Role::Child);
+    for child in children.map(|child| &child.descriptor) {
+        if media_type::is_manifest(&child.media_type)
+            && (depth == 0 || !is_whole_below(source, child, depth - 1)?)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// What is listed of an image.
 pub(crate) fn facts(source: &impl Source, chosen: &Chosen) -> Result<Facts, Error> {
     let config = config_of(&chosen.manifest);

@@ -1,15 +1,14 @@
 //! A blob that comes in: a partial file by its digest, which survives a kill and is taken up again.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use berth_oci::{Digest, Hasher};
 use rustix::fs::FlockOperation;
 
-use crate::folder::{Folder, flock, try_flock};
+use crate::folder::{Folder, flock, is_same, try_flock};
 use crate::hold::Hold;
 use crate::step::step;
 use crate::{Error, copy};
@@ -170,10 +169,4 @@ pub(crate) fn is_here(folder: &Folder, digest: &Digest, size: u64) -> Result<boo
 /// The partial file of a blob.
 fn partial(folder: &Folder, digest: &Digest) -> Result<PathBuf, Error> {
     Ok(folder.work(PARTIAL)?.join(format!("{}-{}", digest.algorithm(), digest.hex())))
-}
-
-/// Whether the path still names the open file.
-pub(crate) fn is_same(file: &File, path: &Path) -> bool {
-    let (Ok(open), Ok(named)) = (file.metadata(), fs::symlink_metadata(path)) else { return false };
-    (open.dev(), open.ino()) == (named.dev(), named.ino())
 }

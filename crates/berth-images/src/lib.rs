@@ -22,7 +22,7 @@ pub use error::Error;
 pub use image::{Wanted, host_platform};
 pub use incoming::{Begun, Incoming};
 pub use inspect::{HistoryLine, Inspected};
-pub use layout::Entry;
+pub use layout::{Entry, Reader};
 pub use remove::{Pruned, Removal, Removed};
 pub use store::{Image, Listed, Store};
 pub use transfer::Transfer;

@@ -1,6 +1,6 @@
 //! Taking images away, by the rules of docker, and what nobody needs any more.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::time::{Duration, SystemTime};
@@ -40,6 +40,30 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
+/// Lines of the list that are to go, of one image.
+struct Going<'a> {
+    /// All that the image has.
+    of_image: Vec<&'a Listed>,
+    gone: Vec<&'a Listed>,
+}
+
+impl<'a> Going<'a> {
+    fn left(&self) -> Vec<&'a Listed> {
+        self.of_image.iter().copied().filter(|listed| !self.gone.contains(listed)).collect()
+    }
+
+    /// Whether no name is left, so that the image goes.
+    fn is_last(&self) -> bool {
+        self.left().iter().all(|listed| listed.name.is_none())
+    }
+
+    /// What goes of the index: with the image also entries without a name.
+    fn entries(&self) -> impl Iterator<Item = &'a Listed> {
+        let entries = if self.is_last() { &self.of_image } else { &self.gone };
+        entries.iter().copied()
+    }
+}
+
 impl Store {
     /// Removes a name, and with the last name the image and what of it no other image has. By its id an image is
     /// removed with all names, if they are in one repository or `force` is set. What somebody at work needs stays
@@ -54,63 +78,57 @@ impl Store {
         let found = resolve::find(&images, text)?;
         let of_image: Vec<_> = images.iter().filter(|listed| listed.image.id == found.image.id).collect();
         let gone = names_to_remove(&of_image, found, text, force)?;
-        self.take_away(&changing, &of_image, &gone)
+        self.take_away(&changing, &[Going { of_image, gone }])
     }
 
-    /// Removes the images without a tag, as `docker image prune` does.
+    /// Removes the images that are meant, with all their names. `is_meant` is asked once for each image, with its
+    /// lines of the list.
     ///
     /// # Errors
     ///
     /// The error of the disk.
-    pub fn remove_dangling(&self) -> Result<Removed, Error> {
+    pub fn remove_where(&self, is_meant: impl Fn(&[&Listed]) -> bool) -> Result<Removed, Error> {
         let changing = self.folder.change()?;
         let images = self.list()?;
-        let has_tag: HashSet<_> =
-            images.iter().filter(|listed| !listed.is_dangling()).map(|listed| &listed.image.id).collect();
-        let dangling: BTreeSet<_> = images.iter().map(|listed| &listed.image.id).collect();
-        let mut all = Removed::default();
-        for id in dangling.into_iter().filter(|id| !has_tag.contains(id)) {
-            let of_image: Vec<_> = images.iter().filter(|listed| listed.image.id == *id).collect();
-            let removed = self.take_away(&changing, &of_image, &of_image)?;
-            all.steps.extend(removed.steps);
-            all.freed += removed.freed;
+        let mut by_id: BTreeMap<&Digest, Vec<&Listed>> = BTreeMap::new();
+        for listed in &images {
+            by_id.entry(&listed.image.id).or_default().push(listed);
         }
-        Ok(all)
+        let meant = by_id.into_values().filter(|of_image| is_meant(of_image));
+        let going: Vec<_> = meant.map(|of_image| Going { gone: of_image.clone(), of_image }).collect();
+        match going.is_empty() {
+            true => Ok(Removed::default()),
+            false => self.take_away(&changing, &going),
+        }
     }
 
-    /// Removes entries of an image, and the image if none of those that are left has a name.
-    fn take_away(
-        &self,
-        changing: &Changing<'_>,
-        of_image: &[&Listed],
-        gone: &[&Listed],
-    ) -> Result<Removed, Error> {
-        let mut removed = Removed::default();
-        let left: Vec<_> = of_image.iter().copied().filter(|listed| !gone.contains(listed)).collect();
-        record_names(gone, &left, &mut removed);
-        let is_last = left.iter().all(|listed| listed.name.is_none());
-        let gone = if is_last { of_image } else { gone };
+    /// Removes entries of images, and the images of which none is left that has a name.
+    fn take_away(&self, changing: &Changing<'_>, going: &[Going<'_>]) -> Result<Removed, Error> {
+        let entries = going.iter().flat_map(Going::entries);
         let keys: HashSet<_> =
-            gone.iter().map(|listed| (&listed.image.descriptor.digest, &listed.name)).collect();
+            entries.map(|listed| (&listed.image.descriptor.digest, &listed.name)).collect();
         let mut index = self.folder.read_index()?;
         index.manifests.retain(|entry| !keys.contains(&(&entry.digest, &name_of(entry))));
         changing.write_index(&index)?;
-        if let Some(listed) = of_image.first().filter(|_| is_last) {
-            removed.steps.push(Removal::Deleted(listed.image.id.clone()));
+        let live = live(&self.folder, changing, &index)?;
+        let mut removed = Removed::default();
+        for going in going {
+            record_names(&going.gone, &going.left(), &mut removed);
+            if let Some(listed) = going.of_image.first().filter(|_| going.is_last()) {
+                removed.steps.push(Removal::Deleted(listed.image.id.clone()));
+            }
+            self.sweep(&live, going.of_image.iter().map(|listed| &listed.image), &mut removed)?;
         }
-        self.sweep(changing, &index, of_image.iter().map(|listed| &listed.image), &mut removed)?;
         Ok(removed)
     }
 
-    /// Removes of what some images had everything that no entry of the index names and nobody at work needs.
+    /// Removes of what some images had everything that is not among what lives.
     fn sweep<'a>(
         &self,
-        changing: &Changing<'_>,
-        index: &Index,
+        live: &HashSet<Digest>,
         images: impl Iterator<Item = &'a Image>,
         removed: &mut Removed,
     ) -> Result<(), Error> {
-        let live = live(&self.folder, changing, index)?;
         let mut had = HashSet::new();
         let mut layers = Vec::new();
         for image in images {

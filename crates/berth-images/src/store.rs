@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use berth_oci::{Descriptor, Digest, ImageReference};
 
-use crate::folder::Folder;
+use crate::folder::{Audience, Folder};
 use crate::hold::Hold;
 use crate::image::{self, Wanted, host_platform};
 use crate::index::{Facts, facts_of, name_of};
@@ -89,7 +89,17 @@ impl Store {
     ///
     /// [`Error::NotAStore`] if the folder has something else in it, [`Error::Unwritable`] if it cannot be made.
     pub fn open(folder: &Path) -> Result<Store, Error> {
-        Ok(Store { folder: Arc::new(Folder::open(folder)?) })
+        Ok(Store { folder: Arc::new(Folder::open(folder, Audience::Owner)?) })
+    }
+
+    /// Opens an image layout that others read as well: who may, says the umask, and [`tidy`](Store::tidy) leaves nothing
+    /// of ours. Otherwise as [`open`](Store::open).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Store::open).
+    pub fn open_layout(folder: &Path) -> Result<Store, Error> {
+        Ok(Store { folder: Arc::new(Folder::open(folder, Audience::Others)?) })
     }
 
     /// The folder.

@@ -6,6 +6,7 @@ mod fixture;
 mod hostile;
 mod importing;
 mod inspecting;
+mod layouts;
 mod pulling;
 mod removing;
 mod resolving;

@@ -127,14 +127,7 @@ impl Transfer {
     ///
     /// The error of the disk.
     pub fn has_all(&self, image: &Image) -> Result<bool, Error> {
-        let mut reached = std::collections::HashSet::new();
-        image::reach(&*self.0.folder, &image.descriptor, &mut reached)?;
-        for digest in &reached {
-            if self.0.folder.blob_size(digest)?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        image::is_whole(&*self.0.folder, &image.descriptor)
     }
 
     /// Keeps everything of an image that is there, for example while it is pushed.

@@ -13,6 +13,7 @@ use super::stage::Stage;
 use crate::server::Kind;
 
 mod cuts;
+mod proxy;
 mod registries;
 mod words;
 mod yard;

@@ -358,18 +358,18 @@ impl Job<'_> {
 
     fn finish(&self, copied: &Copied, target: &str) -> Result<(), Failure> {
         self.progress.line(&format!("Digest: {}", copied.digest));
-        let size = units::size(copied.sent_bytes);
+        let size = units::size(copied.tally.sent_bytes);
         self.progress.line(&format!(
             "Blobs: {} copied ({size}), {} mounted, {} there already",
-            copied.sent, copied.mounted, copied.existed
+            copied.tally.sent, copied.tally.mounted, copied.tally.existed
         ));
         let result = json!({
             "target": target,
             "digest": copied.digest.to_string(),
-            "sent": copied.sent,
-            "sent_bytes": copied.sent_bytes,
-            "mounted": copied.mounted,
-            "existed": copied.existed,
+            "sent": copied.tally.sent,
+            "sent_bytes": copied.tally.sent_bytes,
+            "mounted": copied.tally.mounted,
+            "existed": copied.tally.existed,
         });
         self.progress.finish(&result, target)
     }

@@ -8,6 +8,15 @@ use crate::listing::{Column, Listing};
 use crate::output::line;
 use crate::{progress, trouble, units};
 
+pub(crate) const EXAMPLES: &str = "\
+\x1b[1;32mExamples:\x1b[0m
+  berth history app:1.9
+  berth history --no-trunc app:1.9       instructions in full
+  berth history --format '{{.Size}}: {{.CreatedBy}}' app:1.9
+  berth history --format json app:1.9
+
+'berth layers' shows the layers of an image at a registry.";
+
 const COLUMNS: &[Column] = &[
     ("ID", "IMAGE"),
     ("CreatedSince", "CREATED"),
@@ -56,14 +65,22 @@ pub(crate) fn run(args: &HistoryArgs, environment: &Environment) -> Result<(), F
         let by = step.created_by.replace('\t', " ");
         listing.row([
             id(&step.id),
-            units::since(&step.created),
-            step.created.clone(),
+            since(&step.created),
+            units::to_the_second(&step.created),
             if args.no_trunc { by } else { shortened(&by) },
             if args.human { units::size(step.size) } else { step.size.to_string() },
             step.comment,
         ]);
     }
     listing.print(args.format.as_deref())
+}
+
+/// Builds that can be repeated say 1970 of every step, which docker does not tell.
+fn since(created: &str) -> String {
+    match units::seconds(created) {
+        Some(1..) => units::since(created),
+        _ => "N/A".to_owned(),
+    }
 }
 
 fn shortened(text: &str) -> String {

@@ -1,17 +1,17 @@
 //! `berth images [REPOSITORY[:TAG]]`.
 
-use berth_images::{Listed, Store};
+use std::cmp::Reverse;
+
+use berth_images::Listed;
+use berth_oci::ImageReference;
 use clap::Args;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::filter::{Condition, Filter, OF_IMAGES};
 use crate::listing::{Column, Listing};
 use crate::output::line;
-use crate::{names, trouble, units};
-
-mod filter;
-
-use filter::Filter;
+use crate::{trouble, units};
 
 pub(crate) const EXAMPLES: &str = "\
 \x1b[1;32mExamples:\x1b[0m
@@ -19,7 +19,10 @@ pub(crate) const EXAMPLES: &str = "\
   berth images localhost:5000/app        the tags of one repository
   berth images -q --filter dangling=true
   berth images --format '{{.Repository}}:{{.Tag}} {{.Size}}'
-  berth images --format json";
+  berth images --format json
+
+SIZE is what the image takes here: its layers as registries send them, packed. What images share is
+there once, and counted for each.";
 
 const COLUMNS: &[Column] = &[
     ("Repository", "REPOSITORY"),
@@ -38,7 +41,7 @@ const COLUMNS: &[Column] = &[
 /// `berth images`
 #[derive(Args)]
 pub struct ImagesArgs {
-    /// Only images of this repository, or with this name
+    /// Only images of this repository, or with this name; '*' and '?' stand for anything but a slash
     #[arg(value_name = "REPOSITORY[:TAG]")]
     name: Option<String>,
     /// Nothing: images of builds in between are not kept here
@@ -53,9 +56,9 @@ pub struct ImagesArgs {
     /// Do not shorten ids
     #[arg(long)]
     no_trunc: bool,
-    /// Only some: dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE
+    /// Only some: dangling=true, reference=PATTERN, label=KEY[=VALUE], before=IMAGE, since=IMAGE, until=TIME
     #[arg(long, short, value_name = "FILTER")]
-    filter: Vec<String>,
+    filter: Vec<Condition>,
     /// A Go template for each image, 'table …' with one, or json
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
@@ -64,51 +67,33 @@ pub struct ImagesArgs {
 /// Lists the images, the newest first.
 pub(crate) fn run(args: &ImagesArgs, environment: &Environment) -> Result<(), Failure> {
     let store = environment.store()?;
+    let mut filter = Filter::read(&args.filter, OF_IMAGES, &store)?;
+    if let Some(name) = &args.name {
+        filter.reference(name)?;
+    }
     let mut images = store.list().map_err(trouble::of_store)?;
-    let filter = Filter::read(&args.filter, &images)?;
-    let of_name = args.name.as_deref().map(wanted).transpose()?;
-    images.retain(|listed| of_name.as_ref().is_none_or(|wanted| wanted(listed)));
-    keep(&mut images, &filter, &store);
-    // The order among those of one moment is that in which they came, the last first.
-    images.reverse();
-    images.sort_by_key(|listed| std::cmp::Reverse(units::seconds(&listed.image.created)));
-    match args.quiet {
-        true => ids(&images, args.no_trunc),
-        false => table(&images, args),
-    }
-}
-
-fn keep(images: &mut Vec<Listed>, filter: &Filter, store: &Store) {
-    images.retain(|listed| filter.takes(listed, store));
-}
-
-/// Which images have the name: all of its repository, or those with its tag.
-fn wanted(text: &str) -> Result<impl Fn(&Listed) -> bool, Failure> {
-    let name = names::image(text)?;
-    Ok(move |listed: &Listed| {
-        listed.name.as_ref().is_some_and(|own| {
-            let is_there = own.registry() == name.registry() && own.repository() == name.repository();
-            is_there && name.tag().is_none_or(|tag| own.tag() == Some(tag))
-        })
-    })
-}
-
-fn ids(images: &[Listed], is_long: bool) -> Result<(), Failure> {
-    let mut told = Vec::new();
-    for Listed { image, .. } in images {
-        if !told.contains(&&image.id) {
-            told.push(&image.id);
-            line(&if is_long { image.id.to_string() } else { image.short_id() })?;
+    images.retain(|listed| filter.takes(listed, &store));
+    images.sort_by_cached_key(|Listed { name, image }| {
+        let created = units::seconds(&image.created).unwrap_or(i64::MIN);
+        (Reverse(created), image.id.clone(), name.as_ref().map(ImageReference::familiar))
+    });
+    match args.format.as_deref() {
+        None | Some("" | "table") if args.quiet => {
+            images.iter().try_for_each(|listed| line(&id(listed, args.no_trunc)))
         }
+        format => table(&images, args).print(format),
     }
-    Ok(())
 }
 
-fn table(images: &[Listed], args: &ImagesArgs) -> Result<(), Failure> {
-    let shown = match args.digests {
-        true => vec!["Repository", "Tag", "Digest", "ID", "CreatedSince", "Size"],
-        false => vec!["Repository", "Tag", "ID", "CreatedSince", "Size"],
-    };
+fn id(listed: &Listed, is_long: bool) -> String {
+    if is_long { listed.image.id.to_string() } else { listed.image.short_id() }
+}
+
+fn table(images: &[Listed], args: &ImagesArgs) -> Listing {
+    let mut shown = vec!["Repository", "Tag", "ID", "CreatedSince", "Size"];
+    if args.digests {
+        shown.insert(2, "Digest");
+    }
     let mut listing = Listing::new(COLUMNS, shown);
     for listed in images {
         let image = &listed.image;
@@ -118,7 +103,7 @@ fn table(images: &[Listed], args: &ImagesArgs) -> Result<(), Failure> {
             listed.repository().unwrap_or_else(none),
             listed.name.as_ref().and_then(|name| name.tag()).map_or_else(none, ToString::to_string),
             listed.name.as_ref().map_or_else(none, |_| image.descriptor.digest.to_string()),
-            if args.no_trunc { image.id.to_string() } else { image.short_id() },
+            id(listed, args.no_trunc),
             units::since(&image.created),
             units::printed(&image.created),
             size.clone(),
@@ -128,5 +113,5 @@ fn table(images: &[Listed], args: &ImagesArgs) -> Result<(), Failure> {
             "N/A".to_owned(),
         ]);
     }
-    listing.print(args.format.as_deref())
+    listing
 }

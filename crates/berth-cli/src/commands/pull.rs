@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::fetching;
 use crate::names;
+use crate::output;
 use crate::place::Place;
 use crate::progress::{PULL, Progress, ProgressArgs};
 use crate::registries::{Registries, RegistryArgs, Route};
@@ -68,14 +69,16 @@ pub(crate) fn run(args: &PullArgs, environment: &Environment) -> Result<(), Fail
                 Failure::other("tag can't be used with --all-tags/-a").hint("name the repository alone")
             );
         }
-        let mut is_new = false;
-        for tag in pull.tags(&image).await? {
-            is_new |= pull.one(&names::with_tag(&image, &tag)?, false).await?;
-        }
-        let progress = Progress::new(environment, args.progress, PULL);
-        progress.line(&status(is_new, &image));
-        progress.end(&format!("{}/{}", image.registry(), image.repository()))
+        pull.all(&image).await
     })
+}
+
+/// What docker says at the end.
+fn status(is_new: bool, name: &str) -> String {
+    match is_new {
+        true => format!("Status: Downloaded newer image for {name}"),
+        false => format!("Status: Image is up to date for {name}"),
+    }
 }
 
 struct Pull<'a> {
@@ -91,20 +94,24 @@ impl Pull<'_> {
     async fn tags(&self, image: &ImageReference) -> Result<Vec<String>, Failure> {
         let repository = self.registries.repository(image).await?;
         let told = |error| trouble::trouble(Doing::Pulling, image, error);
-        let (mut tags, mut last) = (Vec::new(), String::new());
-        loop {
-            let page = repository.client().tags(repository.name(), 1000, &last).await.map_err(told)?;
-            let more = page.more;
-            tags.extend(page.tags);
-            match tags.last() {
-                Some(tag) if more => last.clone_from(tag),
-                _ => return Ok(tags),
-            }
-        }
+        repository.client().all_tags(repository.name()).map_err(told)?.all().await.map_err(told)
     }
 
-    /// Pulls one image, and tells it in docker's words, which sum up several ones at their end. Whether its name stood
-    /// for something else before.
+    /// Pulls all tags of a repository, of which docker tells the end once.
+    async fn all(&self, image: &ImageReference) -> Result<(), Failure> {
+        let mut is_new = false;
+        for tag in self.tags(image).await? {
+            is_new |= self.one(&names::with_tag(image, &tag)?, false).await?;
+        }
+        if !self.args.progress.json {
+            let progress = Progress::new(self.environment, self.args.progress, PULL);
+            progress.line(&status(is_new, &names::repository(image)));
+            output::line(&format!("{}/{}", image.registry(), image.repository()))?;
+        }
+        Ok(())
+    }
+
+    /// Pulls one image, and tells it in docker's words. Whether it was fetched.
     async fn one(&self, image: &ImageReference, is_alone: bool) -> Result<bool, Failure> {
         let progress = Progress::new(self.environment, self.args.progress, PULL);
         if is_alone && image.tag().is_none() && image.digest().is_none() {
@@ -129,10 +136,9 @@ impl Pull<'_> {
             "size": listed.size,
             "new": fetched.is_new,
         });
-        progress.document(&result)?;
-        if is_alone {
-            progress.line(&status(fetched.is_new, &image));
-            progress.end(&image.to_string())?;
+        if is_alone || self.args.progress.json {
+            progress.line(&status(fetched.is_new, &image.familiar()));
+            progress.finish(&result, &image.to_string())?;
         }
         Ok(fetched.is_new)
     }
@@ -200,12 +206,6 @@ impl Pull<'_> {
         let wanted = self.platform.as_ref().map(PlatformName::platform);
         wanted.is_some_and(|wanted| transfer.has_image(known, Wanted::Only(&wanted)).unwrap_or_default())
     }
-}
-
-/// What docker says of what it did for a name.
-fn status(is_new: bool, image: &ImageReference) -> String {
-    let what = if is_new { "Downloaded newer image" } else { "Image is up to date" };
-    format!("Status: {what} for {}", image.familiar())
 }
 
 /// What was fetched, or was here.

@@ -182,10 +182,10 @@ impl Push<'_> {
             "image": name.to_string(),
             "digest": digest.to_string(),
             "size": size,
-            "sent": copied.sent,
-            "sent_bytes": copied.sent_bytes,
-            "mounted": copied.mounted,
-            "existed": copied.existed,
+            "sent": copied.tally.sent,
+            "sent_bytes": copied.tally.sent_bytes,
+            "mounted": copied.tally.mounted,
+            "existed": copied.tally.existed,
         });
         let text = match self.args.progress.quiet {
             true => name.to_string(),

@@ -2,22 +2,24 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::TemplateError;
+use super::printf::{plain_number, printf};
 
 /// Calls a function.
 pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateError> {
-    let wrong = || TemplateError::Use(format!("wrong number or kind of arguments for {name}"));
+    let wrong = || TemplateError::new(format!("wrong number or kind of arguments for {name}"));
     Ok(match (name, arguments) {
         ("json", [value]) => serde_json::to_string(value).map_err(|_| wrong())?.into(),
-        ("print", values) => values.iter().map(printed).collect::<Vec<_>>().concat().into(),
+        ("print", values) => together(values).into(),
         ("println", values) => {
             format!("{}\n", values.iter().map(printed).collect::<Vec<_>>().join(" ")).into()
         }
-        ("printf", [Value::String(form), values @ ..]) => formatted(form, values).into(),
+        ("printf", [Value::String(form), values @ ..]) => printf(form, values).into(),
         ("len", [value]) => length(value).ok_or_else(wrong)?.into(),
         ("index", [value, keys @ ..]) => index(value, keys)?,
+        ("slice", [value, places @ ..]) => slice(value, places)?,
         ("join", [Value::Array(list), Value::String(between)]) => {
             list.iter().map(printed).collect::<Vec<_>>().join(between).into()
         }
@@ -39,12 +41,12 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateErr
             format!("{}{}{}", blanks(before), printed(value), blanks(after)).into()
         }
         ("not", [value]) => (!is_true(value)).into(),
-        ("and", [.., last]) => arguments.iter().find(|value| !is_true(value)).unwrap_or(last).clone(),
-        ("or", [.., last]) => arguments.iter().find(|value| is_true(value)).unwrap_or(last).clone(),
-        ("eq", [first, others @ ..]) if !others.is_empty() => others.contains(first).into(),
-        ("ne", [first, second]) => (first != second).into(),
+        ("eq", [first, others @ ..]) if !others.is_empty() => {
+            others.iter().try_fold(false, |is, other| Ok(is | is_equal(first, other)?))?.into()
+        }
+        ("ne", [first, second]) => (!is_equal(first, second)?).into(),
         ("lt" | "le" | "gt" | "ge", [first, second]) => {
-            let order = compared(first, second).ok_or_else(wrong)?;
+            let order = compared(first, second)?;
             match name {
                 "lt" => order == Ordering::Less,
                 "le" => order != Ordering::Greater,
@@ -53,14 +55,14 @@ pub(super) fn call(name: &str, arguments: &[Value]) -> Result<Value, TemplateErr
             }
             .into()
         }
-        _ if FUNCTIONS.contains(&name) => return Err(wrong()),
-        _ => return Err(TemplateError::Use(format!("function {name:?} not defined"))),
+        _ => return Err(wrong()),
     })
 }
 
-const FUNCTIONS: [&str; 22] = [
-    "json", "print", "println", "printf", "len", "index", "join", "split", "upper", "lower", "title",
-    "truncate", "pad", "not", "and", "or", "eq", "ne", "lt", "le", "gt", "ge",
+/// All that may be called. `and` and `or` are done where arguments are looked at, since not all of them need be.
+pub(super) const FUNCTIONS: [&str; 23] = [
+    "json", "print", "println", "printf", "len", "index", "slice", "join", "split", "upper", "lower",
+    "title", "truncate", "pad", "not", "and", "or", "eq", "ne", "lt", "le", "gt", "ge",
 ];
 
 /// What Go takes for true: whatever is not empty.
@@ -84,11 +86,30 @@ pub(super) fn printed(value: &Value) -> String {
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().collect();
             entries.sort_by(|one, other| one.0.cmp(other.0));
-            let entries = entries.into_iter().map(|(key, value)| format!("{key}:{}", printed(value)));
+            let entries = entries.into_iter().map(|(key, value)| match value {
+                // An entry that says nothing but that it is there is a struct without fields.
+                Value::Object(empty) if empty.is_empty() => format!("{key}:{{}}"),
+                value => format!("{key}:{}", printed(value)),
+            });
             format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
         }
-        other => other.to_string(),
+        Value::Number(number) => plain_number(number),
+        Value::Bool(is) => is.to_string(),
     }
+}
+
+/// Values one after the other, with a blank where neither neighbour is a text.
+fn together(values: &[Value]) -> String {
+    let mut out = String::new();
+    let mut is_after_text = true;
+    for value in values {
+        if !is_after_text && !value.is_string() {
+            out.push(' ');
+        }
+        out.push_str(&printed(value));
+        is_after_text = value.is_string();
+    }
+    out
 }
 
 fn length(value: &Value) -> Option<usize> {
@@ -101,69 +122,85 @@ fn length(value: &Value) -> Option<usize> {
     }
 }
 
-/// A key that a map has not is nothing; a place that a list has not is a mistake.
+/// A key that a map has not is an empty text; a place that a list has not is a mistake.
 fn index(value: &Value, keys: &[Value]) -> Result<Value, TemplateError> {
     let mut value = value.clone();
     for key in keys {
         value = match (&value, key) {
-            (Value::Array(list), Value::Number(place)) => {
-                let place = place.as_u64().and_then(|place| usize::try_from(place).ok());
-                let found = place.and_then(|place| list.get(place));
-                found.cloned().ok_or_else(|| TemplateError::Use(format!("index out of range: {key}")))?
+            (Value::Array(list), Value::Number(number)) => {
+                let found = place(number).and_then(|place| list.get(place));
+                found.cloned().ok_or_else(|| TemplateError::new(format!("index out of range: {key}")))?
+            }
+            (Value::String(text), Value::Number(number)) => {
+                let found = place(number).and_then(|place| text.as_bytes().get(place));
+                (*found.ok_or_else(|| TemplateError::new(format!("index out of range: {key}")))?).into()
             }
             (Value::Object(map), Value::String(key)) => map.get(key).cloned().unwrap_or_else(|| "".into()),
-            (Value::Null, _) => Value::Null,
-            _ => return Err(TemplateError::Use(format!("cannot index {} by {key}", printed(&value)))),
+            (Value::Null, Value::String(_)) => "".into(),
+            (Value::Null, key) => return Err(TemplateError::new(format!("index out of range: {key}"))),
+            _ => {
+                let (value, key) = (printed(&value), printed(key));
+                return Err(TemplateError::new(format!("can't index {value} by {key}")));
+            }
         };
     }
     Ok(value)
 }
 
-fn compared(first: &Value, second: &Value) -> Option<Ordering> {
+/// `slice value from to`, of a text or a list.
+fn slice(value: &Value, places: &[Value]) -> Result<Value, TemplateError> {
+    let wrong = || TemplateError::new("slice wants a text or a list, and at most two places in it");
+    let place_of = |at: usize, other: usize| match places.get(at) {
+        None => Some(other),
+        Some(Value::Number(number)) => place(number),
+        Some(_) => None,
+    };
+    let length = length(value).ok_or_else(wrong)?;
+    let (from, to) = (place_of(0, 0).ok_or_else(wrong)?, place_of(1, length).ok_or_else(wrong)?);
+    if places.len() > 2 {
+        return Err(wrong());
+    }
+    match value {
+        Value::String(text) => text.get(from..to).map(Value::from),
+        Value::Array(list) => list.get(from..to).map(Value::from),
+        _ => return Err(wrong()),
+    }
+    .ok_or_else(|| TemplateError::new(format!("index out of range: {from}:{to} of {length}")))
+}
+
+fn place(number: &Number) -> Option<usize> {
+    usize::try_from(number.as_u64()?).ok()
+}
+
+fn is_equal(first: &Value, second: &Value) -> Result<bool, TemplateError> {
     match (first, second) {
-        (Value::Number(first), Value::Number(second)) => first.as_f64()?.partial_cmp(&second.as_f64()?),
+        (Value::Null, _) | (_, Value::Null) | (Value::Bool(_), Value::Bool(_)) => Ok(first == second),
+        _ => Ok(compared(first, second)? == Ordering::Equal),
+    }
+}
+
+fn compared(first: &Value, second: &Value) -> Result<Ordering, TemplateError> {
+    let order = match (first, second) {
+        (Value::Number(first), Value::Number(second)) => match (first.as_i64(), second.as_i64()) {
+            (Some(first), Some(second)) => Some(first.cmp(&second)),
+            _ => first.as_f64().zip(second.as_f64()).and_then(|(first, second)| first.partial_cmp(&second)),
+        },
         (Value::String(first), Value::String(second)) => Some(first.cmp(second)),
         _ => None,
-    }
+    };
+    order.ok_or_else(|| TemplateError::new("incompatible types for comparison"))
 }
 
-/// `printf` with the verbs that people use: `%s`, `%v`, `%d`, `%q`, and `%%`, with widths (`%-20s`).
-fn formatted(form: &str, values: &[Value]) -> String {
-    /// More blanks than any line has.
-    const WIDEST: usize = 1000;
-    let mut out = String::new();
-    let mut values = values.iter();
-    let mut rest = form;
-    while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
-        let end = after.find(|character: char| !character.is_ascii_digit() && !"-+#. ".contains(character));
-        let Some(end) = end else {
-            out.push_str("%!(NOVERB)");
-            return out;
-        };
-        let (flags, verb) = (&after[..end], after[end..].chars().next().unwrap_or('%'));
-        rest = &after[end + verb.len_utf8()..];
-        if verb == '%' {
-            out.push('%');
-            continue;
-        }
-        let text = match (verb, values.next()) {
-            (_, None) => format!("%!{verb}(MISSING)"),
-            ('q', Some(value)) => format!("{:?}", printed(value)),
-            (_, Some(value)) => printed(value),
-        };
-        let width = flags.trim_start_matches(['-', '+', '#', ' ']).split('.').next().unwrap_or_default();
-        let width = width.parse::<usize>().unwrap_or_default().min(WIDEST);
-        match flags.contains('-') {
-            true => out.push_str(&format!("{text:<width$}")),
-            false => out.push_str(&format!("{text:>width$}")),
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
+/// Each word with a capital.
 fn titled(text: &str) -> String {
-    let mut characters = text.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+    let mut out = String::new();
+    let mut is_begin = true;
+    for character in text.chars() {
+        match is_begin {
+            true => out.extend(character.to_uppercase()),
+            false => out.push(character),
+        }
+        is_begin = character.is_whitespace();
+    }
+    out
 }

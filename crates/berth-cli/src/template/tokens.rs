@@ -25,7 +25,10 @@ pub(super) enum Token {
     Close(Vec<String>),
     Pipe,
     Comma,
+    /// `:=`
     Set,
+    /// `=`
+    Change,
 }
 
 /// Takes a template apart.
@@ -34,7 +37,7 @@ pub(super) fn pieces(mut text: &str) -> Result<Vec<Piece>, TemplateError> {
     let mut trims = false;
     while let Some(begin) = text.find("{{") {
         let (before, rest) = (&text[..begin], &text[begin + 2..]);
-        let end = end_of(rest).ok_or(TemplateError::Structure("an action is not closed by }}"))?;
+        let end = end_of(rest).ok_or_else(|| TemplateError::new("unclosed action, }} is missing"))?;
         let (mut action, after) = (&rest[..end], &rest[end + 2..]);
         let mut before = if trims { before.trim_start() } else { before };
         if let Some(inner) = action.strip_prefix('-').filter(|inner| inner.starts_with(char::is_whitespace)) {
@@ -80,7 +83,7 @@ fn end_of(text: &str) -> Option<usize> {
 }
 
 fn tokens(action: &str) -> Result<Vec<Token>, TemplateError> {
-    let wrong = |what: &str| TemplateError::Parsing { what: what.to_owned(), action: action.to_owned() };
+    let wrong = |what: &str| TemplateError::new(what).at(action);
     let mut tokens = Vec::new();
     let mut rest = action.trim_start();
     while let Some(first) = rest.chars().next() {
@@ -93,8 +96,8 @@ fn tokens(action: &str) -> Result<Vec<Token>, TemplateError> {
             '|' => (Token::Pipe, &rest[1..]),
             ',' => (Token::Comma, &rest[1..]),
             ':' if rest.starts_with(":=") => (Token::Set, &rest[2..]),
-            '=' => (Token::Set, &rest[1..]),
-            '"' | '`' => quoted(rest, first).ok_or_else(|| wrong("a text is not closed"))?,
+            '=' => (Token::Change, &rest[1..]),
+            '"' | '`' => quoted(rest, first).ok_or_else(|| wrong("unterminated quoted string"))?,
             '.' => {
                 let (names, after) = names(rest);
                 (Token::Field(names), after.strip_prefix('.').unwrap_or(after))

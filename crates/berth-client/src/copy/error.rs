@@ -79,6 +79,19 @@ impl CopyError {
         }
     }
 
+    /// Whether it would be the same with any other image: a registry cannot be reached, or wants to be left alone, or a
+    /// store cannot be written.
+    pub(super) fn is_of_all(&self) -> bool {
+        use ClientError::{Egress, Resting, TooMany};
+        match self {
+            CopyError::Source(EndError::Registry(error)) | CopyError::Sink(EndError::Registry(error)) => {
+                matches!(error, Egress(_) | Resting { .. } | TooMany { .. })
+            }
+            CopyError::Sink(EndError::Other(_)) => true,
+            _ => false,
+        }
+    }
+
     /// Whether something is not there.
     pub fn is_not_found(&self) -> bool {
         matches!(self, CopyError::Source(EndError::NotFound) | CopyError::Sink(EndError::NotFound))

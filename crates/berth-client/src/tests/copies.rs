@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::depot::{Depot, Memory};
 use super::{digest, latest};
-use crate::{Copied, CopyError, CopyOptions, EndError, Source, Step, Uploaded, copy};
+use crate::{
+    Client, ClientOptions, Copied, CopyError, CopyOptions, EndError, Source, Step, Uploaded, copy, copy_all,
+};
 
 /// An image of one platform, with a layer that all of them share and one of its own.
 fn image(depot: &Depot, repository: &str, name: &str, tags: &[&str]) -> Descriptor {
@@ -69,14 +71,14 @@ async fn an_index_comes_over_whole_and_unchanged_and_only_once() {
     let done = copied(&from, &to, ("a/b", "c"), &CopyOptions::default()).await.unwrap();
     assert_eq!((done.digest, done.media_type.as_str()), (root.digest, OCI_INDEX));
     assert_eq!(
-        (done.sent, done.mounted, done.existed, done.manifests),
+        (done.tally.sent, done.tally.mounted, done.tally.existed, done.tally.manifests),
         (5, 0, 0, 3),
         "the shared layer once"
     );
     assert_eq!(from.inventory("a/b"), to.inventory("c"));
     to.fake.take();
     let again = copied(&from, &to, ("a/b", "c"), &CopyOptions::default()).await.unwrap();
-    assert_eq!((again.sent, again.existed, again.manifests), (0, 0, 0));
+    assert_eq!((again.tally.sent, again.tally.existed, again.tally.manifests), (0, 0, 0));
     assert!(to.fake.take().iter().all(|asked| asked.method == "HEAD"));
 }
 
@@ -87,7 +89,7 @@ async fn within_one_registry_no_byte_of_a_blob_moves() {
     let client = super::client(&depot.fake);
     let (from, to) = (client.repository("team/app"), client.repository("prod/app"));
     let done = copy(&from, &latest(), &to, &"1.0".parse().unwrap(), &CopyOptions::default()).await.unwrap();
-    assert_eq!((done.sent, done.mounted, done.manifests), (0, 5, 3));
+    assert_eq!((done.tally.sent, done.tally.mounted, done.tally.manifests), (0, 5, 3));
     assert_eq!(depot.inventory("team/app").0, depot.inventory("prod/app").0);
     let asked = depot.fake.take();
     assert!(
@@ -98,7 +100,7 @@ async fn within_one_registry_no_byte_of_a_blob_moves() {
     );
     // A tag more in the same repository is one manifest and no more.
     let done = copy(&from, &latest(), &from, &"1.0".parse().unwrap(), &CopyOptions::default()).await.unwrap();
-    assert_eq!((done.sent, done.mounted, done.manifests), (0, 0, 1));
+    assert_eq!((done.tally.sent, done.tally.mounted, done.tally.manifests), (0, 0, 1));
 }
 
 #[tokio::test]
@@ -109,7 +111,7 @@ async fn one_platform_comes_alone() {
     let platform = Some("linux/arm64/v8".parse().unwrap());
     let options = CopyOptions { platform, ..CopyOptions::default() };
     let done = copied(&from, &to, ("a", "a"), &options).await.unwrap();
-    assert_eq!((done.digest, done.sent, done.manifests), (arm.digest, 3, 1));
+    assert_eq!((done.digest, done.tally.sent, done.tally.manifests), (arm.digest, 3, 1));
     let options = CopyOptions { platform: Some("linux/s390x".parse().unwrap()), ..options };
     let error = copied(&from, &to, ("a", "a"), &options).await.unwrap_err();
     assert_eq!(
@@ -185,7 +187,7 @@ async fn what_lies_elsewhere_stays_there_and_a_cache_of_blobs_is_copied() {
     let key = ("a".to_owned(), cache[3].digest.to_string());
     assert!(from.stock.lock().unwrap().manifests.contains_key(&key));
     let done = copied(&from, &to, ("a", "a"), &CopyOptions::default()).await.unwrap();
-    assert_eq!((done.sent, to.inventory("a").0.len()), (3, 3));
+    assert_eq!((done.tally.sent, to.inventory("a").0.len()), (3, 3));
 }
 
 #[tokio::test]
@@ -224,7 +226,7 @@ async fn stores_of_others_are_ends_like_any() {
     let watch: crate::Watch = Arc::new(move |blob, step| heard.lock().unwrap().push((blob.clone(), step)));
     let options = CopyOptions { watch: Some(watch), ..CopyOptions::default() };
     let done = copy(&store, &one, &to.repository("a"), &latest(), &options).await.unwrap();
-    assert_eq!((done.digest, done.sent), (root.digest, 5));
+    assert_eq!((done.digest, done.tally.sent), (root.digest, 5));
     assert_eq!(from.inventory("a"), to.inventory("a"));
     let steps = steps.lock().unwrap();
     let ended = steps.iter().filter(|(_, step)| *step == Step::Done(Uploaded::Sent)).count();
@@ -262,4 +264,45 @@ async fn indexes_that_contain_each_other_in_depth_end() {
     }
     let error = copied(&from, &to, ("a", "a"), &CopyOptions::default()).await.unwrap_err();
     assert!(matches!(error, CopyError::TooDeep { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn several_images_come_over_together_and_what_they_share_goes_once() {
+    let (from, to) = (Depot::start().await, Depot::start().await);
+    let names = ["amd64", "arm64", "riscv64", "s390x", "ppc64le"];
+    let tags: Vec<Reference> = names.map(|name| name.parse().unwrap()).to_vec();
+    for name in names {
+        image(&from, "a", name, &[name]);
+    }
+    let digests = Mutex::new(Vec::new());
+    let told = |at: &Reference, copied: Result<&Digest, CopyError>| {
+        digests.lock().unwrap().push((at.to_string(), copied.cloned().ok()));
+    };
+    let wanted = tags.iter().map(|tag| (tag.clone(), tag.clone())).chain([("9".parse().unwrap(), latest())]);
+    let (source, sink) = (from.repository("a"), to.repository("b"));
+    let options = CopyOptions { parallel: 16, ..CopyOptions::default() };
+    let tally = copy_all(&source, wanted, &sink, &options, told).await.unwrap();
+    assert_eq!((tally.sent, tally.existed, tally.manifests), (5 + 5 + 1, 0, 5));
+    assert_eq!(from.inventory("a"), to.inventory("b"));
+    let mut digests = digests.into_inner().unwrap();
+    digests.sort();
+    let missing: Vec<_> =
+        digests.iter().filter(|(_, digest)| digest.is_none()).map(|(at, _)| at.as_str()).collect();
+    assert_eq!((digests.len(), missing), (6, vec!["9"]), "the others are not kept from coming");
+}
+
+#[tokio::test]
+async fn several_images_are_given_up_together_when_the_registry_is_gone() {
+    let from = Depot::start().await;
+    // Nobody listens on this port.
+    let gone = ClientOptions { origin: "http://127.0.0.1:1".parse().unwrap(), ..super::options(&from.fake) };
+    let gone = Client::new(gone).unwrap().repository("b");
+    for tag in ["1", "2", "3"] {
+        image(&from, "a", tag, &[tag]);
+    }
+    let tags = ["1", "2", "3"].map(|tag| (tag.parse().unwrap(), tag.parse().unwrap()));
+    let told = |at: &Reference, _: Result<&Digest, CopyError>| panic!("nobody needs to hear of {at}");
+    let error =
+        copy_all(&from.repository("a"), tags, &gone, &CopyOptions::default(), told).await.unwrap_err();
+    assert!(matches!(error, CopyError::Sink(_)), "{error}");
 }

@@ -135,7 +135,10 @@ async fn an_image_is_pushed_copied_listed_and_deleted() {
     let (from, to) = (client.repository("team/app"), client.repository("prod/app"));
     let version: At = "1.0".parse().unwrap();
     let done = copy(&from, &latest(), &to, &version, &CopyOptions::default()).await.unwrap();
-    assert_eq!((done.digest, done.mounted, done.sent, done.manifests), (root.digest.clone(), 2, 0, 2));
+    assert_eq!(
+        (done.digest, done.tally.mounted, done.tally.sent, done.tally.manifests),
+        (root.digest.clone(), 2, 0, 2)
+    );
     pulled(&client, "prod/app", &noise(300_000, 1)).await;
     let page = client.catalog(10, "").await.unwrap();
     assert_eq!((page.repositories, page.more), (vec!["prod/app".to_owned(), "team/app".to_owned()], false));

@@ -3,7 +3,7 @@
 use berth_oci::Reference;
 
 use super::fake::{Fake, Reply, Then};
-use super::{MANIFEST, OCI, client, digest, latest, manifest};
+use super::{MANIFEST, OCI, client, digest, head, latest, manifest};
 use crate::{ClientError, FetchedManifest, ManifestHead, Patience};
 
 async fn get(reply: Reply, at: &Reference) -> Result<FetchedManifest, ClientError> {
@@ -133,4 +133,21 @@ async fn referrers_are_read_as_they_are() {
     let client = client(&fake);
     assert_eq!(client.referrers("a/b", &digest("x")).await.unwrap(), list);
     assert!(matches!(client.referrers("c", &digest("x")).await, Err(ClientError::NotFound)));
+}
+
+/// The sign-in page of a network in a hotel was taken for a manifest, and had a digest.
+#[tokio::test]
+async fn a_web_page_is_no_manifest() {
+    let page = [("content-type", "text/html; charset=utf-8")];
+    let fake = Fake::start(move |_| Reply::new(200, &page, "<html>Welcome</html>")).await;
+    for error in [
+        head(&client(&fake)).await.map(drop).unwrap_err(),
+        client(&fake).get_manifest("a/b", &latest(), Patience::Long).await.map(drop).unwrap_err(),
+        client(&fake).sign_in().await.map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(error, ClientError::Useless { .. }), "{error:?}");
+    }
+    // quay.io's, which is no page for all that.
+    let fake = Fake::start(move |_| Reply::new(200, &page, "true")).await;
+    assert!(!client(&fake).sign_in().await.unwrap().verified);
 }

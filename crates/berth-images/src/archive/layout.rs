@@ -18,6 +18,8 @@ use crate::{Error, copy, name};
 pub(super) struct Planned {
     pub(super) descriptor: Descriptor,
     pub(super) names: Vec<ImageReference>,
+    /// Whether its manifest was made here, since the archive has none.
+    pub(super) is_made: bool,
 }
 
 /// Reads `index.json` of an image layout. Names are those of skopeo or of containerd.
@@ -30,7 +32,7 @@ pub(super) fn from_index(listing: &Listing, stage: &Stage<'_>) -> Result<Vec<Pla
     for descriptor in index.manifests {
         let name = name_of(&descriptor);
         let place = *places.entry(descriptor.digest.clone()).or_insert_with(|| {
-            planned.push(Planned { descriptor, names: Vec::new() });
+            planned.push(Planned { descriptor, names: Vec::new(), is_made: false });
             planned.len() - 1
         });
         planned[place].names.extend(name);

@@ -21,6 +21,8 @@ pub struct Loaded {
     pub image: Image,
     /// The names that it had in the archive.
     pub names: Vec<ImageReference>,
+    /// Whether its manifest was made here, since the archive has none: nobody else knows its digest.
+    pub is_made: bool,
 }
 
 impl Store {
@@ -77,12 +79,17 @@ impl Plan<'_> {
             }
             // An image that is here keeps the manifest under which a registry knows it.
             if let Some(descriptor) = stored.get(id)
-                && plan.add(stage, Planned { descriptor: descriptor.clone(), names: names.clone() }).is_ok()
+                && plan
+                    .add(
+                        stage,
+                        Planned { descriptor: descriptor.clone(), names: names.clone(), is_made: false },
+                    )
+                    .is_ok()
             {
                 continue;
             }
             let descriptor = layout::make_manifest(&item, listing, stage, &mut layers)?;
-            plan.add(stage, Planned { descriptor, names })?;
+            plan.add(stage, Planned { descriptor, names, is_made: true })?;
         }
         if plan.images.is_empty() {
             return Err(Error::archive(
@@ -134,7 +141,7 @@ fn put_all(transfer: &Transfer, planned: Vec<Planned>, platform: &Platform) -> R
     let mut loaded = Vec::new();
     for planned in planned {
         let facts = check(folder, &planned, platform)?;
-        let Planned { descriptor, names } = planned;
+        let Planned { descriptor, names, is_made } = planned;
         let image = Image::new(&descriptor, facts.clone());
         for name in &names {
             index.put(image.descriptor.clone(), Some(name), &facts);
@@ -142,7 +149,7 @@ fn put_all(transfer: &Transfer, planned: Vec<Planned>, platform: &Platform) -> R
         if names.is_empty() {
             index.put(image.descriptor.clone(), None, &facts);
         }
-        loaded.push(Loaded { image, names });
+        loaded.push(Loaded { image, names, is_made });
     }
     changing.write_index(&index)?;
     Ok(loaded)

@@ -7,6 +7,7 @@ use berth_oci::{Descriptor, Digest, Hasher, ImageReference};
 use serde_json::json;
 
 use super::tar_writer::TarWriter;
+use crate::folder::LAYOUT;
 use crate::index::{CONTAINERD_NAME, Index, REF_NAME};
 use crate::store::Listed;
 use crate::{Error, Image, Store, copy, image, name, resolve};
@@ -59,7 +60,7 @@ impl Store {
         writer.finish().map_err(|source| Error::Output { source })
     }
 
-    fn write_blob(
+    pub(super) fn write_blob(
         &self,
         writer: &mut TarWriter<impl Write>,
         digest: &Digest,
@@ -91,10 +92,7 @@ impl Store {
 
     /// What says which images an archive has.
     fn documents(&self, saved: &[Saved], format: Format) -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
-        let mut documents = vec![
-            ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()),
-            ("index.json", index_of(saved).to_bytes()),
-        ];
+        let mut documents = vec![("oci-layout", LAYOUT.to_vec()), ("index.json", index_of(saved).to_bytes())];
         if format == Format::Oci {
             return Ok(documents);
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use berth_oci::Digest;
 
 use super::fixture::{Fixture, blobs, fetch, names, new_store, reference};
-use crate::{Error, Removal, Removed, Store};
+use crate::{Error, Listed, Removal, Removed, Store};
 
 fn told(removed: &Removed) -> Vec<String> {
     let tell = |step: &Removal| match step {
@@ -101,11 +101,16 @@ fn dangling_images_go_together() {
         fixture.pull(&store, "app:1").unwrap();
     }
     three.pull(&store, "").unwrap();
-    let removed = store.remove_dangling().unwrap();
+    let is_dangling = |names: &[&Listed]| names.iter().all(|listed| listed.is_dangling());
+    let removed = store.remove_where(is_dangling).unwrap();
     let deleted = removed.steps.iter().filter(|step| matches!(step, Removal::Deleted(_))).count();
     assert_eq!(deleted, 2);
     assert_eq!(names(&store), ["app:1"]);
     assert_eq!(blobs(&store), 3);
+    assert_eq!(store.remove_where(is_dangling).unwrap(), Removed::default());
+    let removed = store.remove_where(|_| true).unwrap();
+    assert_eq!(removed.steps.len(), 4, "two names, the image, its layer");
+    assert_eq!((names(&store).len(), blobs(&store)), (0, 0));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use anyhow::ensure;
 
+use super::proxy::Proxy;
 use super::{Client, Desk, NAME};
 use crate::certificate::{Certificate, Key};
 use crate::server::{Launch, Program, Server};
@@ -124,18 +125,26 @@ fn helpers(desk: &Desk<'_>, host: &str, name: &str) -> anyhow::Result<()> {
 }
 
 fn authorities(desk: &Desk<'_>) -> anyhow::Result<()> {
-    let folder = desk.stage.home("cli-tls");
-    let certificate = Certificate::make(&folder.join("certificate"), "IP:127.0.0.1", Key::Curve)?;
+    let (folder, home) = (desk.stage.home("cli-tls"), desk.stage.home("cli-far"));
+    let certificate = Certificate::make(&folder.join("certificate"), "DNS:far.test", Key::Curve)?;
     let tls = Some((certificate.cert.clone(), certificate.key.clone()));
     let server = launched(desk, "cli-tls", Launch { tls, ..Launch::default() })?;
-    // This machine may be spoken to with any certificate, as docker does it; by its other name it is a stranger.
-    let stranger = format!("berth-e2e.test:{}", server.address().port());
-    let host = server.address().to_string();
-    desk.stage.step(NAME, "TLS: this machine is trusted, certs.d counts", || {
-        let name = format!("{host}/tls/app:1");
-        desk.berth.run(&["copy", &desk.layout("app"), &name])?;
-        desk.berth.says(&["digest", &name], &desk.stage.images.app)?;
-        desk.berth.refuses(&["digest", &format!("{stranger}/tls/app:1")], "no such host")?;
+    let proxy = Proxy::start(server.address())?;
+    let here = Client::new(desk.stage.program.file(), &home)?.env("BERTH_IMAGES", home.join("images"));
+    let far = here.clone().env("HTTPS_PROXY", proxy.url());
+    let (name, app) = ("far.test/tls/app:1", &desk.stage.images.app);
+    desk.stage.step(NAME, "TLS by certs.d, through a proxy; strangers and this machine", || {
+        here.run(&["copy", &desk.layout("app"), &format!("{}/tls/app:1", server.address())])?;
+        here.refuses(&["digest", name], "no such host")?;
+        far.refuses(&["pull", name], "certs.d/far.test")?;
+        far.refuses(&["login", "-u", "ann", "-p", "secret", "far.test"], "certs.d/far.test")?;
+        far.says(&["digest", "--insecure", name], app)?;
+        let trusted = home.join(".config/containers/certs.d/far.test");
+        fs::create_dir_all(&trusted)?;
+        fs::copy(&certificate.cert, trusted.join("ca.crt"))?;
+        far.says(&["pull", name], app)?;
+        far.says(&["push", name], app)?;
+        ensure!(proxy.asked().iter().all(|asked| asked == "far.test:443"), "{:?}", proxy.asked());
         Ok(())
     });
     Ok(())

@@ -90,9 +90,17 @@ fn plain(said: &str) -> BTreeSet<String> {
     let lines = said.lines().map(str::trim_end).filter(|line| !line.is_empty());
     let lines = lines.filter_map(|line| match line.split_once(": ") {
         Some((id, step)) if is_id(id) => (!OWN_STEPS.contains(&step)).then(|| format!("LAYER: {step}")),
-        _ => Some(line.split_whitespace().map(blurred).collect::<Vec<_>>().join(" ")),
+        _ => Some(without_age(&line.split_whitespace().map(blurred).collect::<Vec<_>>().join(" "))),
     });
     lines.collect()
+}
+
+/// A second goes by between the two.
+fn without_age(line: &str) -> String {
+    match (line.split_once(" ID "), line.rsplit_once(" ago ")) {
+        (Some((before, _)), Some((_, after))) => format!("{before} ID AGE {after}"),
+        _ => line.to_owned(),
+    }
 }
 
 fn is_id(text: &str) -> bool {
