@@ -197,28 +197,8 @@ impl Progress {
     /// # Errors
     /// That nobody reads it.
     pub(crate) fn finish(&self, result: &Value, text: &str) -> Result<(), crate::failure::Failure> {
-        self.document(result)?;
-        self.end(text)
-    }
-
-    /// Prints what only programs read.
-    ///
-    /// # Errors
-    /// That nobody reads it.
-    pub(crate) fn document(&self, result: &Value) -> Result<(), crate::failure::Failure> {
         match &self.0.manner {
             Manner::Json => output::line(&result.to_string()),
-            Manner::Bars(_) | Manner::Lines | Manner::Quiet => Ok(()),
-        }
-    }
-
-    /// Prints the last line for people.
-    ///
-    /// # Errors
-    /// That nobody reads it.
-    pub(crate) fn end(&self, text: &str) -> Result<(), crate::failure::Failure> {
-        match &self.0.manner {
-            Manner::Json => Ok(()),
             Manner::Bars(bars) => {
                 bars.end();
                 output::line(text)

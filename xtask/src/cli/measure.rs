@@ -177,7 +177,7 @@ impl Measurement<'_> {
         let mut all = Vec::new();
         for (title, images, words) in [
             ("`berth --version`".to_owned(), &empty, &["--version"][..]),
-            ("`berth help`".to_owned(), &empty, &["help"]),
+            ("`berth --help`".to_owned(), &empty, &["--help"]),
             ("`berth images`, no image".to_owned(), &empty, &["images"]),
             (format!("`berth images`, {} images", self.options.images), &full, &["images"]),
         ] {

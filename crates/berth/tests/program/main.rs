@@ -17,3 +17,4 @@ mod mirror;
 mod server;
 mod serving;
 mod start;
+mod transcripts;
