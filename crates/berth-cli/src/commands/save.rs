@@ -75,8 +75,7 @@ pub(crate) fn refuse_special(path: &Path) -> Result<(), Failure> {
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => {
             let text = format!("invalid output path: {} is no regular file", path.display());
-            Err(Failure::other(text)
-                .hint("name a file; 'berth save IMAGE' without -o writes to standard output"))
+            Err(Failure::other(text).hint("name a file"))
         }
         _ => Ok(()),
     }
