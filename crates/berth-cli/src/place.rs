@@ -48,7 +48,7 @@ impl Place {
         };
         if rest.is_empty() || rest.starts_with(':') {
             return Err(Failure::other(format!("{text} names nothing"))
-                .hint(format!("write {transport}:NAME or {transport}:PATH")));
+                .hint(format!("write {transport}:{}", rest_of(transport))));
         }
         Ok(match transport {
             "local" => Place::Local(rest.to_owned()),
@@ -84,6 +84,15 @@ impl Place {
     pub(crate) fn is_transport(text: &str) -> bool {
         text.starts_with("docker://")
             || text.split_once(':').is_some_and(|(word, _)| TRANSPORTS.contains(&word))
+    }
+}
+
+/// What stands behind the word of a transport.
+fn rest_of(transport: &str) -> &'static str {
+    match transport {
+        "oci" => "DIR[:NAME]",
+        "oci-archive" | "docker-archive" => "FILE[:NAME]",
+        _ => "NAME",
     }
 }
 
@@ -139,11 +148,41 @@ mod tests {
             ("docker-archive:/tmp/a.tar:app:1", archive(Form::Docker, "/tmp/a.tar", Some("app:1"))),
             ("oci-archive:a.tar", archive(Form::Oci, "a.tar", None)),
             ("local/app:1", registry("docker.io/local/app:1")),
+            // The first colon ends a path, as skopeo has it: one with a colon in it cannot be written.
+            ("oci:/a:b/c:d", layout("/a", Some("b/c:d"))),
+            ("oci:../up/./here", layout("../up/./here", None)),
+            ("oci:dir:@sha256:00", layout("dir", Some("@sha256:00"))),
+            ("docker-archive:a.tar:@1", archive(Form::Docker, "a.tar", Some("@1"))),
+            ("docker-daemon:sha256:00", Place::Engine("sha256:00".to_owned())),
+            ("local:app@sha256:00", Place::Local("app@sha256:00".to_owned())),
+            ("oci-archive/app", registry("docker.io/oci-archive/app")),
+            ("localhost:5000/app", registry("localhost:5000/app")),
         ] {
             assert_eq!(Place::read(text).expect(text), expected, "{text}");
         }
-        for text in ["oci:", "local:", "Upper", "docker://", ""] {
+        for text in ["oci:", "oci::x", "local:", "Upper", "docker://", "docker://oci:x:y", ""] {
             assert!(Place::read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn places_are_shown_as_they_are_written() {
+        for text in [
+            "alpine",
+            "localhost:5000/app:1",
+            "local:app:1",
+            "oci:./folder",
+            "oci:./folder:app:1",
+            "oci-archive:a.tar:@sha256:00",
+            "docker-archive:a.tar",
+            "docker-daemon:app:1",
+        ] {
+            assert_eq!(Place::read(text).expect(text).to_string(), text);
+        }
+        let named = Place::read("oci:folder:app").expect("a place");
+        assert_eq!(named.without_name().to_string(), "oci:folder");
+        assert_eq!(named.with_name(Some("b:1")).to_string(), "oci:folder:b:1");
+        let local = Place::read("local:app").expect("a place");
+        assert_eq!(local.with_name(Some("b:1")), local);
     }
 }

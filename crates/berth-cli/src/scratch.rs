@@ -27,6 +27,11 @@ impl Scratch {
             },
             None => usual(),
         };
+        if !parent.is_dir() {
+            return Err(
+                Failure::other(format!("there is no folder {}", parent.display())).hint("make it first")
+            );
+        }
         let made = Builder::new().prefix(".berth-").tempdir_in(&parent).map_err(|error| {
             let failure = Failure::other(format!("cannot write in {}: {}", parent.display(), error.kind()));
             match beside {
@@ -64,6 +69,6 @@ mod tests {
         drop(scratch);
         assert!(folders.iter().all(|folder| !folder.exists()));
         let nowhere = Scratch::default().folder(Some(&place.path().join("none/app.tar"))).unwrap_err();
-        assert!(nowhere.to_string().contains("cannot write in"), "{nowhere}");
+        assert!(nowhere.to_string().starts_with("there is no folder"), "{nowhere}");
     }
 }

@@ -147,7 +147,12 @@ impl Job<'_> {
         let store = Store::open_layout(&self.scratch.folder(None)?).map_err(trouble::of_store)?;
         let unpacking = store.clone();
         let unpacked = spawn_blocking(move || unpacking.unpack(archive)).await.map_err(Failure::other)?;
-        unpacked.map_err(of_scratch)?;
+        unpacked.map_err(|error| match error {
+            error @ Error::Archive { .. } => {
+                trouble::of_store(error).hint("docker-archive:FILE reads what docker saves")
+            }
+            error => of_scratch(error),
+        })?;
         Ok(store)
     }
 
@@ -164,9 +169,8 @@ impl Job<'_> {
         let loaded = loaded.map_err(Failure::other)?.map_err(of_scratch)?;
         let (found, name) = chosen(&loaded, place, name)?;
         if found.is_made {
-            let digest = &found.image.descriptor.digest;
             self.progress.note(&format!(
-                "note: {place} has no manifest, and layers as they are unpacked: the digest is that of a new one, {digest}"
+                "note: {place} holds no manifest: the digest is that of one made for it, and no registry's"
             ));
         }
         self.opened(&store, place, &found.image.descriptor, Vec::new(), name)

@@ -297,7 +297,7 @@ impl Job<'_> {
         let (copied, image) = self.packed(opened, &folder, file.clone(), Some(&name)).await?;
         engine.load(tokio::fs::File::open(&file).await?).await?;
         self.progress.note(&format!(
-            "note: docker's engine may keep no manifest: the digest is that of the source, and there the id is {}",
+            "note: docker's engine may keep another digest; there the id of the image is {}",
             image.id
         ));
         self.finish(&copied.digest, &copied.tally, &format!("docker-daemon:{}", name.familiar()))
