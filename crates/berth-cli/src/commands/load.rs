@@ -1,7 +1,7 @@
 //! `berth load`.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::path::PathBuf;
 
 use berth_images::host_platform;
@@ -54,5 +54,12 @@ pub(crate) fn run(args: &LoadArgs, environment: &Environment) -> Result<(), Fail
 
 /// Opens a file that somebody named.
 pub(crate) fn opened(path: &PathBuf) -> Result<File, Failure> {
-    File::open(path).map_err(|error| Failure::other(format!("open {}: {error}", path.display())))
+    File::open(path).map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::NotFound => "no such file or directory".to_owned(),
+            ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::other(format!("open {}: {why}", path.display()))
+    })
 }
