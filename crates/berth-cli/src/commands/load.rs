@@ -1,7 +1,7 @@
 //! `berth load`.
 
 use std::fs::{File, Metadata};
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use berth_images::host_platform;
@@ -61,7 +61,14 @@ pub(crate) fn run(args: &LoadArgs, environment: &Environment) -> Result<(), Fail
 /// # Errors
 /// That it is not there, cannot be read or is a folder.
 pub(crate) fn opened(path: &Path) -> Result<File, Failure> {
-    let told = |error: io::Error| Failure::other(format!("open {}: {error}", path.display()));
+    let told = |error: io::Error| {
+        let why = match error.kind() {
+            ErrorKind::NotFound => "no such file or directory".to_owned(),
+            ErrorKind::PermissionDenied => "permission denied".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::other(format!("open {}: {why}", path.display()))
+    };
     let file = File::open(path).map_err(told)?;
     match file.metadata().map_err(told)?.is_dir() {
         true => Err(Failure::other(format!("read {}: is a directory", path.display()))

@@ -1,6 +1,6 @@
 //! `berth pull IMAGE`.
 
-use berth_client::{CopyOptions, Patience, PlatformName, Repository};
+use berth_client::{CopyError, CopyOptions, Patience, PlatformName, Repository, Source};
 use berth_images::{Store, Transfer, Wanted};
 use berth_oci::{Descriptor, Digest, ImageReference, Reference};
 use clap::Args;
@@ -73,6 +73,12 @@ pub(crate) fn run(args: &PullArgs, environment: &Environment) -> Result<(), Fail
     })
 }
 
+/// What docker says at the beginning.
+fn begun(image: &ImageReference, at: &Reference) -> String {
+    let what = at.tag().map_or_else(|| image.to_string(), ToString::to_string);
+    format!("{what}: Pulling from {}", image.repository())
+}
+
 /// What docker says at the end.
 fn status(is_new: bool, name: &str) -> String {
     match is_new {
@@ -119,7 +125,6 @@ impl Pull<'_> {
         }
         let image = names::tagged(image)?;
         let at = names::reference(&image);
-        progress.line(&format!("{at}: Pulling from {}", image.repository()));
         let transfer = self.store.transfer().map_err(Failure::other)?;
         let known = self.known(&image);
         let fetched = self.fetch(&image, &at, &transfer, &progress, known.as_ref()).await?;
@@ -189,14 +194,19 @@ impl Pull<'_> {
             && self.is_whole(transfer, known)
             && names(&repository, at, &known.digest).await
         {
+            progress.line(&begun(image, at));
             return Ok(Fetched { top: known.clone(), is_new: false });
         }
         let source = Remembered::new(repository);
+        let told = |error| trouble::of_copy(Doing::Pulling, image, error);
+        // It is remembered; of what is not there, docker does not say that it pulls it.
+        source.manifest(at).await.map_err(|error| told(CopyError::Source(error)))?;
+        progress.line(&begun(image, at));
         let sink = LocalStore::new(transfer.clone());
         let fetched =
             fetching::fetch(&source, at, &sink, self.platform.as_ref(), CopyOptions::default(), progress)
                 .await;
-        let (top, _) = fetched.map_err(|error| trouble::of_copy(Doing::Pulling, image, error))?;
+        let (top, _) = fetched.map_err(told)?;
         let is_new = known.is_none_or(|known| known.digest != top.digest);
         Ok(Fetched { top, is_new })
     }

@@ -128,6 +128,7 @@ impl Push<'_> {
             Some((own.tag().filter(|_| is_same)?.clone(), listed.image.clone()))
         });
         let mut tags: Vec<_> = tags.collect();
+        tags.sort_by(|(one, _), (other, _)| one.cmp(other));
         let familiar = names::repository(name);
         if tags.is_empty() {
             return Err(Failure::other(format!("An image does not exist locally with the tag: {familiar}"))
