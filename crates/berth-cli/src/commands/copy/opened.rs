@@ -151,7 +151,7 @@ impl Job<'_> {
             error @ Error::Archive { .. } => {
                 trouble::of_store(error).hint("docker-archive:FILE reads what docker saves")
             }
-            error => of_scratch(error),
+            error => trouble::of_store(error),
         })?;
         Ok(store)
     }
@@ -166,7 +166,7 @@ impl Job<'_> {
         let store = Store::open(&self.scratch.folder(None)?).map_err(trouble::of_store)?;
         let loading = store.clone();
         let loaded = spawn_blocking(move || loading.load(archive, &host_platform())).await;
-        let loaded = loaded.map_err(Failure::other)?.map_err(of_scratch)?;
+        let loaded = loaded.map_err(Failure::other)?.map_err(trouble::of_store)?;
         let (found, name) = chosen(&loaded, place, name)?;
         if found.is_made {
             self.progress.note(&format!(
@@ -327,13 +327,4 @@ fn in_engine(name: &str) -> Result<String, Failure> {
 
 fn is_id(name: &str) -> bool {
     name.parse::<Digest>().is_ok()
-}
-
-/// The failure of a store that is only there for a while.
-pub(super) fn of_scratch(error: Error) -> Failure {
-    match error {
-        Error::Full { folder } => Failure::other(format!("the disk of {} is full", folder.display()))
-            .hint("TMPDIR=FOLDER names another folder for what is unpacked on the way"),
-        error => trouble::of_store(error),
-    }
 }

@@ -7,7 +7,7 @@ use berth_images::{Entry, Error, Format, Image, Store, Transfer, Wanted, host_pl
 use berth_oci::media_type::is_index;
 use berth_oci::{Descriptor, Digest, ImageReference, Reference};
 
-use super::opened::{Opened, of_scratch};
+use super::opened::Opened;
 use super::{Job, refuse_root};
 use crate::commands::save::{name_part, refuse_special, write_part};
 use crate::ends::{Engine, LocalStore};
@@ -285,7 +285,7 @@ impl Job<'_> {
 pub(super) fn put_beside(transfer: &Transfer, beside: &[Entry], but: Option<&Digest>) -> Result<(), Failure> {
     for Entry { name, descriptor } in beside {
         if Some(&descriptor.digest) != but {
-            transfer.put_entry(name.as_deref(), descriptor).map_err(of_scratch)?;
+            transfer.put_entry(name.as_deref(), descriptor).map_err(trouble::of_store)?;
         }
     }
     Ok(())
