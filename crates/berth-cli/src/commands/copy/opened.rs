@@ -51,9 +51,9 @@ impl Shown {
     }
 }
 
-/// All of a repository or of a layout.
+/// All of a repository or of a layout. Manifests are not remembered: there may be many.
 pub(super) struct Collection {
-    pub(super) source: Remembered<AnySource>,
+    pub(super) source: AnySource,
     pub(super) tags: Vec<String>,
     pub(super) shown: Shown,
     pub(super) place: String,
@@ -122,7 +122,7 @@ impl Job<'_> {
                         Ok(())
                     })
                     .await?;
-                let source = Remembered::new(AnySource::Registry(remote.repository));
+                let source = AnySource::Registry(remote.repository);
                 let (shown, place) = (Shown::Registry(remote.image), place.to_string());
                 return Ok(Collection { source, tags, shown, place });
             }
@@ -138,7 +138,7 @@ impl Job<'_> {
         };
         let reader = store.reader().map_err(trouble::of_store)?;
         let source = LocalImage::of_entry(reader, first, entries).map_err(trouble::of_store)?;
-        let source = Remembered::new(AnySource::Local(Box::new(source)));
+        let source = AnySource::Local(Box::new(source));
         let place = place.to_string();
         Ok(Collection { source, tags, shown: Shown::Place(place.clone()), place })
     }
