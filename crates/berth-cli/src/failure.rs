@@ -120,17 +120,20 @@ impl Failure {
     }
 
     fn is_broken_pipe(&self) -> bool {
+        let is_pipe = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        self.cause::<io::Error>().is_some_and(is_pipe)
+    }
+
+    /// The first error of a sort among its causes.
+    pub(crate) fn cause<E: Error + 'static>(&self) -> Option<&E> {
         let mut cause: Option<&(dyn Error + 'static)> = Some(self.source.as_ref());
         while let Some(error) = cause {
-            if error
-                .downcast_ref::<io::Error>()
-                .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-            {
-                return true;
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
             }
             cause = error.source();
         }
-        false
+        None
     }
 }
 

@@ -78,12 +78,13 @@ pub(crate) fn run(args: &CopyArgs, environment: &Environment) -> Result<(), Fail
         parallel: usize::from(args.parallel),
         ..Job::new(environment, &registries, &scratch, args.progress, COPY)
     };
-    environment.wait_unless_stopped(async {
+    let done = environment.wait_unless_stopped(async {
         match args.all_tags {
             true => job.run_all(&source, &target).await,
             false => job.run(&source, &target).await,
         }
-    })
+    });
+    done.map_err(|failure| scratch.explained(failure))
 }
 
 /// Copies an image into the local store under the name that it has where it is.
@@ -96,10 +97,11 @@ pub(crate) fn into_store(args: &PullArgs, environment: &Environment) -> Result<(
         is_whole: args.all_platforms,
         ..Job::new(environment, &registries, &scratch, args.progress, PULL)
     };
-    environment.wait_unless_stopped(async {
+    let done = environment.wait_unless_stopped(async {
         let opened = job.open(&source).await?;
         job.to_local(&opened, None, environment.store()?).await
-    })
+    });
+    done.map_err(|failure| scratch.explained(failure))
 }
 
 /// A copy to be done.

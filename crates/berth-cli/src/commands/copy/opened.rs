@@ -51,9 +51,9 @@ impl Shown {
     }
 }
 
-/// All of a repository or of a layout.
+/// All of a repository or of a layout. Manifests are not remembered: there may be many.
 pub(super) struct Collection {
-    pub(super) source: Remembered<AnySource>,
+    pub(super) source: AnySource,
     pub(super) tags: Vec<String>,
     pub(super) shown: Shown,
     pub(super) place: String,
@@ -82,15 +82,17 @@ impl Job<'_> {
                 let store = self.environment.store()?;
                 let image = store.resolve(text).map_err(trouble::of_store)?;
                 let name = known_as(&store, text, &image.descriptor.digest)?;
-                self.opened(&store, place, &image.descriptor, Vec::new(), name)
+                // Other commands take images away there.
+                let reader = store.transfer().map_err(trouble::of_store)?.reader();
+                opened(reader, place, &image.descriptor, Vec::new(), name)
             }
             Place::Layout { folder, name } => {
                 let store = layout(folder)?;
-                self.opened_entry(&store, place, name.as_deref())
+                opened_entry(&store, place, name.as_deref())
             }
             Place::Archive { form: Form::Oci, file, name } => {
                 let store = self.unpacked(file).await?;
-                self.opened_entry(&store, place, name.as_deref())
+                opened_entry(&store, place, name.as_deref())
             }
             Place::Archive { form: Form::Docker, file, name } => {
                 let file = load::opened(file)?;
@@ -120,7 +122,7 @@ impl Job<'_> {
                         Ok(())
                     })
                     .await?;
-                let source = Remembered::new(AnySource::Registry(remote.repository));
+                let source = AnySource::Registry(remote.repository);
                 let (shown, place) = (Shown::Registry(remote.image), place.to_string());
                 return Ok(Collection { source, tags, shown, place });
             }
@@ -136,7 +138,7 @@ impl Job<'_> {
         };
         let reader = store.reader().map_err(trouble::of_store)?;
         let source = LocalImage::of_entry(reader, first, entries).map_err(trouble::of_store)?;
-        let source = Remembered::new(AnySource::Local(Box::new(source)));
+        let source = AnySource::Local(Box::new(source));
         let place = place.to_string();
         Ok(Collection { source, tags, shown: Shown::Place(place.clone()), place })
     }
@@ -151,7 +153,7 @@ impl Job<'_> {
             error @ Error::Archive { .. } => {
                 trouble::of_store(error).hint("docker-archive:FILE reads what docker saves")
             }
-            error => of_scratch(error),
+            error => trouble::of_store(error),
         })?;
         Ok(store)
     }
@@ -166,68 +168,69 @@ impl Job<'_> {
         let store = Store::open(&self.scratch.folder(None)?).map_err(trouble::of_store)?;
         let loading = store.clone();
         let loaded = spawn_blocking(move || loading.load(archive, &host_platform())).await;
-        let loaded = loaded.map_err(Failure::other)?.map_err(of_scratch)?;
+        let loaded = loaded.map_err(Failure::other)?.map_err(trouble::of_store)?;
         let (found, name) = chosen(&loaded, place, name)?;
         if found.is_made {
             self.progress.note(&format!(
                 "note: {place} holds no manifest: the digest is that of one made for it, and no registry's"
             ));
         }
-        self.opened(&store, place, &found.image.descriptor, Vec::new(), name)
-    }
-
-    /// Opens the entry of a layout that has a name, or the only image.
-    fn opened_entry(&self, store: &Store, place: &Place, name: Option<&str>) -> Result<Opened, Failure> {
-        let entries = store.entries().map_err(trouble::of_store)?;
-        let fits = |entry: &&Entry| match name.map(|name| (name, name.strip_prefix('@'))) {
-            None => true,
-            Some((_, Some(digest))) => entry.descriptor.digest.to_string() == digest,
-            Some((name, None)) => entry.name.as_deref() == Some(name),
-        };
-        let mut found: Vec<_> = entries.iter().filter(fits).collect();
-        if several(&found) {
-            found.retain(|entry| !is_attachment(store, entry));
-        }
-        let entry = match found.first() {
-            Some(entry) if !several(&found) => *entry,
-            first => {
-                let what = if first.is_none() { "has no such image" } else { "has several images" };
-                let there: Vec<_> =
-                    entries.iter().filter(|entry| !is_attachment(store, entry)).map(by_name).collect();
-                return Err(several_or_none(place, what, &there));
-            }
-        };
-        let named = entry.name.as_deref().filter(|name| name.contains(['/', ':']));
-        let named = named.and_then(|name| names::image(name).ok());
-        let (descriptor, word) = (entry.descriptor.clone(), entry.name.clone());
-        let mut opened = self.opened(store, place, &descriptor, entries, named)?;
-        opened.word = word;
-        Ok(opened)
-    }
-
-    fn opened(
-        &self,
-        store: &Store,
-        place: &Place,
-        top: &Descriptor,
-        others: Vec<Entry>,
-        name: Option<ImageReference>,
-    ) -> Result<Opened, Failure> {
         let reader = store.reader().map_err(trouble::of_store)?;
-        let whole = match reader.is_whole(top).map_err(trouble::of_store)? {
-            true => None,
-            false => Some(part(&reader, place, top)?),
-        };
-        let source = LocalImage::of_entry(reader, top.clone(), others).map_err(trouble::of_store)?;
-        Ok(Opened {
-            source: Remembered::new(AnySource::Local(Box::new(source))),
-            at: Reference::Digest(top.digest.clone()),
-            word: name.as_ref().and_then(|name| name.tag()).map(ToString::to_string),
-            name,
-            whole,
-            shown: Shown::Place(place.to_string()),
-        })
+        opened(reader, place, &found.image.descriptor, Vec::new(), name)
     }
+}
+
+/// Opens the entry of a layout that has a name, or the only image.
+fn opened_entry(store: &Store, place: &Place, name: Option<&str>) -> Result<Opened, Failure> {
+    let entries = store.entries().map_err(trouble::of_store)?;
+    let fits = |entry: &&Entry| match name.map(|name| (name, name.strip_prefix('@'))) {
+        None => true,
+        Some((_, Some(digest))) => entry.descriptor.digest.to_string() == digest,
+        Some((name, None)) => entry.name.as_deref() == Some(name),
+    };
+    let mut found: Vec<_> = entries.iter().filter(fits).collect();
+    if several(&found) {
+        found.retain(|entry| !is_attachment(store, entry));
+    }
+    let entry = match found.first() {
+        Some(entry) if !several(&found) => *entry,
+        first => {
+            let what = if first.is_none() { "has no such image" } else { "has several images" };
+            let there: Vec<_> =
+                entries.iter().filter(|entry| !is_attachment(store, entry)).map(by_name).collect();
+            return Err(several_or_none(place, what, &there));
+        }
+    };
+    let named = entry.name.as_deref().filter(|name| name.contains(['/', ':']));
+    let named = named.and_then(|name| names::image(name).ok());
+    let (descriptor, word) = (entry.descriptor.clone(), entry.name.clone());
+    let reader = store.reader().map_err(trouble::of_store)?;
+    let mut opened = opened(reader, place, &descriptor, entries, named)?;
+    opened.word = word;
+    Ok(opened)
+}
+
+/// A source that is here, of which nothing is taken away meanwhile.
+fn opened(
+    reader: Reader,
+    place: &Place,
+    top: &Descriptor,
+    others: Vec<Entry>,
+    name: Option<ImageReference>,
+) -> Result<Opened, Failure> {
+    let whole = match reader.is_whole(top).map_err(trouble::of_store)? {
+        true => None,
+        false => Some(part(&reader, place, top)?),
+    };
+    let source = LocalImage::of_entry(reader, top.clone(), others).map_err(trouble::of_store)?;
+    Ok(Opened {
+        source: Remembered::new(AnySource::Local(Box::new(source))),
+        at: Reference::Digest(top.digest.clone()),
+        word: name.as_ref().and_then(|name| name.tag()).map(ToString::to_string),
+        name,
+        whole,
+        shown: Shown::Place(place.to_string()),
+    })
 }
 
 /// The image of an index of which not all is there.
@@ -327,13 +330,4 @@ fn in_engine(name: &str) -> Result<String, Failure> {
 
 fn is_id(name: &str) -> bool {
     name.parse::<Digest>().is_ok()
-}
-
-/// The failure of a store that is only there for a while.
-pub(super) fn of_scratch(error: Error) -> Failure {
-    match error {
-        Error::Full { folder } => Failure::other(format!("the disk of {} is full", folder.display()))
-            .hint("TMPDIR=FOLDER names another folder for what is unpacked on the way"),
-        error => trouble::of_store(error),
-    }
 }

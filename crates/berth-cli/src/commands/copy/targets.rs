@@ -7,10 +7,9 @@ use berth_client::{Copied, CopyError, CopyOptions, FetchedManifest, PlatformName
 use berth_images::{Entry, Error, Format, Image, Store, Transfer, Wanted, host_platform};
 use berth_oci::media_type::is_index;
 use berth_oci::{Descriptor, Digest, ImageReference, Reference};
-
 use tokio::task::spawn_blocking;
 
-use super::opened::{Opened, of_scratch};
+use super::opened::Opened;
 use super::{Job, refuse_root};
 use crate::commands::save::save_to;
 use crate::ends::{Engine, LocalStore};
@@ -308,7 +307,7 @@ impl Job<'_> {
 pub(super) fn put_beside(transfer: &Transfer, beside: &[Entry], but: Option<&Digest>) -> Result<(), Failure> {
     for Entry { name, descriptor } in beside {
         if Some(&descriptor.digest) != but {
-            transfer.put_entry(name.as_deref(), descriptor).map_err(of_scratch)?;
+            transfer.put_entry(name.as_deref(), descriptor).map_err(trouble::of_store)?;
         }
     }
     Ok(())
