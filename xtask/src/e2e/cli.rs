@@ -40,6 +40,7 @@ pub(crate) fn run(stage: &Stage) -> anyhow::Result<()> {
     }
     let desk = Desk::at(stage, "cli")?;
     desk.layouts();
+    desk.archives();
     desk.podman()?;
     if stage.has(NAME, &["dockerd", "docker", "containerd", "runc"]) {
         match Engine::start(&stage.home("cli-docker")) {
@@ -136,6 +137,10 @@ impl<'a> Desk<'a> {
             self.skopeo.run(&["copy", "--all", &format!("oci:{}:multi", ours.display()), "dir:again"])?;
             Ok(())
         });
+    }
+
+    fn archives(&self) {
+        let Desk { stage, berth, .. } = self;
         stage.step(NAME, "archives are read by skopeo, and skopeo's are read", || {
             let name = self.remote("cli/app:1");
             for form in ["oci-archive", "docker-archive"] {
