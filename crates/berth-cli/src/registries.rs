@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use berth_client::{
-    Client, ClientOptions, Credentials, OriginError, Proxies, Reach, Repository, Secret, Security, known,
+    Client, ClientOptions, Credentials, OriginError, Proxies, Reach, Realms, Repository, Secret, Security,
+    known,
 };
 use berth_engine_config::{
     Certificates, Daemon, DockerConfig, Endpoint, Folders, SignIn, certificates, sign_in,
@@ -173,7 +174,8 @@ impl Registries {
             credentials,
             auth_hosts: auth_hosts.iter().map(|&host| host.to_owned()).collect(),
             // Who types the command may reach what this machine reaches.
-            reach: Reach::Private,
+            reach: Reach::Everywhere,
+            realms: Realms::OfRegistry,
             more_ca_files: authorities,
             identity,
             unverified: self.is_insecure,

@@ -1,7 +1,8 @@
 //! Signing in: which way the registry wants it, and where credentials may go.
 //!
 //! They go to the registry's own origin, and to the hosts for tokens that were named with them. A realm elsewhere is
-//! asked without them, or not at all: whoever can make a registry answer with a realm would get its password else.
+//! asked without them, or not at all: whoever can make a registry answer with a realm would get its password else. Who
+//! signs in at a registry himself can choose to believe what it answers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use http::{HeaderMap, HeaderValue};
 use crate::place::Place;
 use crate::scope::Scope;
 use crate::token::{self, Granted, Token, Wanted};
-use crate::{Challenge, ClientError, Credentials};
+use crate::{Challenge, ClientError, Credentials, Realms};
 
 /// Scopes whose tokens are kept. Beyond it all are forgotten, and asked for again.
 const SCOPES: usize = 4096;
@@ -31,15 +32,21 @@ pub(crate) struct Authenticator {
     credentials: Mutex<Option<Credentials>>,
     /// Hosts for tokens, as `host` or `host:port`, in lower case.
     hosts: Vec<String>,
+    realms: Realms,
     way: Mutex<Option<Way>>,
     tokens: Mutex<HashMap<Scope, Arc<Place>>>,
 }
 
 impl Authenticator {
-    pub(crate) fn new(origin: Origin, credentials: Option<Credentials>, hosts: &[String]) -> Authenticator {
+    pub(crate) fn new(
+        origin: Origin,
+        credentials: Option<Credentials>,
+        hosts: &[String],
+        realms: Realms,
+    ) -> Authenticator {
         let hosts = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         let credentials = Mutex::new(credentials);
-        Authenticator { origin, credentials, hosts, way: Mutex::default(), tokens: Mutex::default() }
+        Authenticator { origin, credentials, hosts, realms, way: Mutex::default(), tokens: Mutex::default() }
     }
 
     /// What to send with a request, by what is known so far.
@@ -152,6 +159,7 @@ impl Authenticator {
         // One that was named without a port has the usual one.
         let usual = if realm.is_secure() { ":443" } else { ":80" };
         let named = self.hosts.iter().any(|named| named.strip_suffix(usual).unwrap_or(named) == host());
+        let named = named || self.realms == Realms::OfRegistry;
         match &*self.credentials() {
             Some(_) if *realm != self.origin && !named => Err(ClientError::ForeignRealm { host: host() }),
             credentials => Ok(credentials.clone()),

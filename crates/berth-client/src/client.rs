@@ -35,6 +35,8 @@ pub struct ClientOptions {
     pub credentials: Option<Credentials>,
     /// Hosts (`host` or `host:port`) that may be sent the credentials to give a token for them.
     pub auth_hosts: Vec<String>,
+    /// Who says which hosts these are.
+    pub realms: Realms,
     /// Whether it may be on this machine or a private network; so may its hosts for tokens.
     pub reach: Reach,
     /// Certificates of its own authority, PEM.
@@ -55,6 +57,16 @@ pub struct ClientOptions {
     pub via: Option<String>,
 }
 
+/// Who says which hosts may be sent the credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Realms {
+    /// Whoever runs us: the registry itself, and [`ClientOptions::auth_hosts`].
+    Named,
+    /// The registry, as docker believes it: GitLab has its tokens on another host, and nobody who signs in knows that. From
+    /// a registry with TLS they never go to a realm without.
+    OfRegistry,
+}
+
 impl ClientOptions {
     /// A registry that everybody can reach and read.
     pub fn new(origin: Origin) -> ClientOptions {
@@ -62,6 +74,7 @@ impl ClientOptions {
             origin,
             credentials: None,
             auth_hosts: Vec::new(),
+            realms: Realms::Named,
             reach: Reach::Public,
             ca_file: None,
             more_ca_files: Vec::new(),
@@ -155,7 +168,12 @@ impl Client {
             proxies: options.proxies,
             limits: options.limits,
         })?;
-        let auth = Authenticator::new(options.origin.clone(), options.credentials, &options.auth_hosts);
+        let auth = Authenticator::new(
+            options.origin.clone(),
+            options.credentials,
+            &options.auth_hosts,
+            options.realms,
+        );
         let (origin, headers, via) = (options.origin, options.headers, options.via);
         let (breaker, room) = (Breaker::default(), Room::default());
         Ok(Client(Arc::new(Shared { origin, headers, via, egress, auth, breaker, room })))

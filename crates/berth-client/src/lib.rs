@@ -51,7 +51,7 @@ pub use berth_oci::{Digest, Reference, Secret};
 pub use blob::Download;
 pub use catalog::{CatalogPage, Found};
 pub use challenge::Challenge;
-pub use client::{Client, ClientOptions};
+pub use client::{Client, ClientOptions, Realms};
 pub use content::{Content, FileContent, Pieces};
 pub use copy::{
     Copied, CopyError, CopyOptions, EndError, PlatformError, PlatformName, Repository, Sink, Source, Step,

@@ -12,6 +12,9 @@ pub enum Reach {
     Public,
     /// Addresses of this machine and of private networks as well: the operator said that the destination is there.
     Private,
+    /// The same for every host that a destination sends us to: whoever asks sits at this machine, and could go there
+    /// himself.
+    Everywhere,
 }
 
 /// What an address is that may not be connected to.
@@ -83,7 +86,7 @@ impl Reach {
     pub fn allows(self, address: IpAddr) -> Result<(), Forbidden> {
         let address = embedded(address);
         match SPECIAL.iter().find(|(net, _)| net.contains(&address)) {
-            Some((_, Forbidden::Loopback | Forbidden::Private)) if self == Reach::Private => Ok(()),
+            Some((_, Forbidden::Loopback | Forbidden::Private)) if self != Reach::Public => Ok(()),
             Some((_, what)) => Err(*what),
             None => Ok(()),
         }
@@ -148,7 +151,9 @@ mod tests {
             let address: IpAddr = text.parse().unwrap();
             assert_eq!(Reach::Public.allows(address), Err(what), "{text}");
             let private = matches!(what, Forbidden::Loopback | Forbidden::Private);
-            assert_eq!(Reach::Private.allows(address).is_ok(), private, "{text}");
+            for reach in [Reach::Private, Reach::Everywhere] {
+                assert_eq!(reach.allows(address).is_ok(), private, "{text}");
+            }
         }
         for text in [
             "1.1.1.1",

@@ -133,8 +133,8 @@ impl Connector {
     }
 
     fn reach_of(&self, host: &str) -> Reach {
-        let known = self.private.iter().any(|private| private.eq_ignore_ascii_case(host));
-        if known { self.reach } else { Reach::Public }
+        let known = || self.private.iter().any(|private| private.eq_ignore_ascii_case(host));
+        if self.reach == Reach::Everywhere || known() { self.reach } else { Reach::Public }
     }
 }
 

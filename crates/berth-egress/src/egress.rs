@@ -36,7 +36,7 @@ impl Default for Limits {
 pub struct EgressOptions {
     /// How far it may be.
     pub reach: Reach,
-    /// The hosts that the reach is meant for, without ports. Others, where it sends us, have to be public.
+    /// The hosts that a private reach is meant for, without ports. Others, where it sends us, have to be public.
     pub hosts: Vec<String>,
     /// Certificates of its own authority, PEM.
     pub ca_file: Option<PathBuf>,

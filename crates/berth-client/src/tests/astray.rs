@@ -5,7 +5,7 @@ use super::{
     ALICE, MANIFEST, alice, authorization, challenge, client, client_of_alice, digest, head, latest,
     manifest, options, secure, seen,
 };
-use crate::{Client, ClientError, ClientOptions, EgressError, OriginError, Patience};
+use crate::{Client, ClientError, ClientOptions, EgressError, OriginError, Patience, Reach, Realms};
 
 /// What the error has to be.
 type Is = fn(&ClientError) -> bool;
@@ -26,6 +26,26 @@ async fn registry(realm: &str, sink: &Fake) -> Fake {
         challenge(&format!("Bearer realm=\"{}\",service=\"s\"", realm.replace("OWN", &own)))
     })
     .await
+}
+
+/// GitLab has its tokens on another host, also where all of it is on a private network; skopeo and docker sign in there.
+#[tokio::test]
+async fn a_registry_that_is_believed_says_where_its_tokens_are() {
+    let grant = |_: &Asked| Reply::new(200, &[("content-type", "application/json")], r#"{"token":"t"}"#);
+    let tokens = Fake::at("127.0.0.2:0", None, grant).await;
+    let fake = registry("http://127.0.0.2:SINK/jwt/auth", &tokens).await;
+    let believing = ClientOptions {
+        credentials: Some(alice()),
+        reach: Reach::Everywhere,
+        realms: Realms::OfRegistry,
+        ..options(&fake)
+    };
+    let refused = head(&Client::new(believing).unwrap()).await;
+    // This one gives nothing for its own tokens.
+    assert!(matches!(refused, Err(ClientError::Unauthorized { .. })), "{refused:?}");
+    let asked = tokens.take();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(authorization(&asked[0]), ALICE);
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn signed_in(fake: &Fake) -> String {
     let origin: Origin = format!("http://{}", fake.address).parse().unwrap();
     let hosts = vec![origin.host().to_owned()];
     let egress = EgressOptions { reach: Reach::Private, hosts, ..EgressOptions::default() };
-    let auth = Authenticator::new(origin.clone(), Some(alice()), &[]);
+    let auth = Authenticator::new(origin.clone(), Some(alice()), &[], crate::Realms::Named);
     let link = Link::new(origin, "/v2/").unwrap();
     let mut headers = HeaderMap::new();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"/token\",service=\"s\""));

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use berth_oci::Digest;
 
 use crate::desk::{Desk, address};
-use crate::fake::{Asked, Fake, Reply, json};
+use crate::fake::{Asked, Fake, Reply};
 use crate::server::{Said, Server, said};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -36,8 +36,8 @@ fn kept(desk: &Desk) -> String {
 /// A manifest of this type, as a registry answers with it.
 fn manifest(media_type: &str, content: &str) -> Reply {
     let digest = Digest::sha256(content.as_bytes());
-    let headers = format!("content-type: {media_type}\r\ndocker-content-digest: {digest}\r\n");
-    (200, headers, content.into())
+    Reply::new(200, &[("content-type", media_type)], content)
+        .with("docker-content-digest", &digest.to_string())
 }
 
 /// An entry of an index or a manifest.
@@ -71,25 +71,25 @@ fn distribution(is_deleting: bool) -> Fake {
         let unsupported = r#"{"errors":[{"code":"UNSUPPORTED","message":"The operation is unsupported."}]}"#;
         let invalid = r#"{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match"}]}"#;
         match (asked.method.as_str(), at) {
-            ("DELETE", _) if !is_deleting => json(405, unsupported),
-            ("DELETE", at) if at.contains("sha256:") => json(202, ""),
-            ("DELETE", _) => json(400, invalid),
+            ("DELETE", _) if !is_deleting => Reply::json(405, unsupported),
+            ("DELETE", at) if at.contains("sha256:") => Reply::json(202, ""),
+            ("DELETE", _) => Reply::json(400, invalid),
             (_, "manifests/1.9" | "manifests/latest") => manifest(INDEX, &index),
             (_, at) if at == format!("manifests/{top}") => manifest(INDEX, &index),
             (_, at) if at == format!("manifests/{inner}") => manifest(MANIFEST, &image),
             (_, at) if at == format!("manifests/{listed}") => manifest(INDEX, &list),
-            (_, at) if at == format!("blobs/{blob}") => (200, String::new(), config.into()),
+            (_, at) if at == format!("blobs/{blob}") => Reply::new(200, &[], config),
             (_, "manifests/old") => manifest(MANIFEST, &image),
             (_, "tags/list?n=1000") => {
-                let link = "link: </v2/team/app/tags/list?next_page=x>; rel=\"next\"\r\n".to_owned();
-                (200, link, br#"{"tags":["1.9","old"]}"#.into())
+                let link = "</v2/team/app/tags/list?next_page=x>; rel=\"next\"";
+                Reply::new(200, &[("link", link)], r#"{"tags":["1.9","old"]}"#)
             }
-            (_, "tags/list?next_page=x") => json(200, r#"{"tags":["latest"]}"#),
-            _ if asked.target == "/v2/" => json(200, "{}"),
+            (_, "tags/list?next_page=x") => Reply::json(200, r#"{"tags":["latest"]}"#),
+            _ if asked.target == "/v2/" => Reply::json(200, "{}"),
             _ if asked.target.starts_with("/v2/_catalog") => {
-                json(200, r#"{"repositories":["other","team/app","team/web"]}"#)
+                Reply::json(200, r#"{"repositories":["other","team/app","team/web"]}"#)
             }
-            _ => (404, String::new(), b"404 page not found".into()),
+            _ => Reply::new(404, &[], "404 page not found"),
         }
     })
 }
@@ -140,8 +140,8 @@ fn a_search_is_shown_as_docker_shows_it() {
         {"name":"me/alpine","description":"Mine.\nWith two lines, of which the other is far too long to be shown","star_count":2},
         {"name":"alpine","description":"\u001b[2JSmall\u202e","star_count":99,"is_official":true}]}"#;
     let registry = Fake::start(move |asked| match asked.target.starts_with("/v1/search") {
-        true => json(200, found),
-        false => json(200, "{}"),
+        true => Reply::json(200, found),
+        false => Reply::json(200, "{}"),
     });
     let told = desk.transcript(
         &registry.address,
@@ -164,15 +164,17 @@ fn a_search_is_shown_as_docker_shows_it() {
 /// A registry with a host for tokens that gives identity tokens, or not.
 fn with_tokens(gives_identity: bool) -> Fake {
     Fake::start(move |asked: &Asked| {
-        let challenge = "www-authenticate: Bearer realm=\"/token\",service=\"s\"\r\n".to_owned();
-        match (asked.target.split('?').next().unwrap_or_default(), asked.authorization.as_str()) {
-            ("/token", ANN) if gives_identity => json(200, r#"{"token":"t0k","refresh_token":"1dent1ty"}"#),
-            ("/token", ANN) => json(200, r#"{"token":"t0k"}"#),
-            ("/token", _) if asked.method == "POST" => json(200, r#"{"access_token":"t0k"}"#),
-            ("/token", _) => json(401, "{\"errors\":[{\"message\":\"wrong \\u001b[31mpassword\"}]}"),
-            ("/v2/a/tags/list", "Bearer t0k") => json(200, r#"{"tags":["1"]}"#),
-            (_, "Bearer t0k") => json(200, "{}"),
-            _ => (401, challenge, Vec::new()),
+        let challenge = "Bearer realm=\"/token\",service=\"s\"";
+        match (asked.target.split('?').next().unwrap_or_default(), asked.header("authorization")) {
+            ("/token", ANN) if gives_identity => {
+                Reply::json(200, r#"{"token":"t0k","refresh_token":"1dent1ty"}"#)
+            }
+            ("/token", ANN) => Reply::json(200, r#"{"token":"t0k"}"#),
+            ("/token", _) if asked.method == "POST" => Reply::json(200, r#"{"access_token":"t0k"}"#),
+            ("/token", _) => Reply::json(401, "{\"errors\":[{\"message\":\"wrong \\u001b[31mpassword\"}]}"),
+            ("/v2/a/tags/list", "Bearer t0k") => Reply::json(200, r#"{"tags":["1"]}"#),
+            (_, "Bearer t0k") => Reply::json(200, "{}"),
+            _ => Reply::new(401, &[("www-authenticate", challenge)], ""),
         }
     })
 }
@@ -265,9 +267,9 @@ fn podmans_sign_ins_count_and_are_podmans_to_forget() {
 #[test]
 fn what_is_no_registry_says_so() {
     let desk = Desk::new();
-    let page = Fake::start(|_| (200, "content-type: text/html\r\n".to_owned(), b"<html>Hello".to_vec()));
-    let busy = Fake::start(|_| (429, "retry-after: 3600\r\n".to_owned(), Vec::new()));
-    let broken = Fake::start(|_| json(503, r#"{"errors":[{"message":"the disk is full"}]}"#));
+    let page = Fake::start(|_| Reply::new(200, &[("content-type", "text/html")], "<html>Hello"));
+    let busy = Fake::start(|_| Reply::new(429, &[("retry-after", "3600")], ""));
+    let broken = Fake::start(|_| Reply::json(503, r#"{"errors":[{"message":"the disk is full"}]}"#));
     let mut told = String::new();
     let questions = ["tags R/a", "digest R/a:1", "config R/a:1", "ls R", "pull R/a:1", "login -u a -p b R"];
     for fake in [&page, &busy, &broken] {

@@ -10,6 +10,7 @@ mod engine;
 mod fake;
 mod help;
 mod images;
+mod large;
 mod life;
 mod look;
 mod looking_inside;
