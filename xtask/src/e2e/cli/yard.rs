@@ -11,6 +11,7 @@ use crate::upstream::Upstream;
 mod crossing;
 mod here;
 mod kills;
+mod sign_in;
 mod trouble;
 
 pub(crate) use kills::kill;
@@ -33,6 +34,7 @@ pub(super) fn run(stage: &Stage) -> anyhow::Result<()> {
         crossing::run(&yard, &registry)?;
     }
     here::run(&yard)?;
+    sign_in::run(&yard)?;
     trouble::run(&yard)?;
     kills::run(stage)
 }
@@ -42,6 +44,8 @@ struct Yard<'a> {
     stage: &'a Stage,
     /// Debian's `docker-registry`.
     other: Upstream,
+    /// Where the engine is.
+    host: String,
     docker: Client,
     podman: Client,
     buildah: Client,
@@ -67,6 +71,7 @@ impl Yard<'_> {
         Ok(Yard {
             stage,
             other: Upstream::open(&home("docker-registry"))?,
+            host: engine.host(),
             docker: Client::new("docker", &home("docker"))?
                 .env("DOCKER_HOST", engine.host())
                 .env("DOCKER_BUILDKIT", "0"),
