@@ -1,4 +1,5 @@
-//! A source that is asked for each manifest once: registries count them.
+//! A source that is asked for each manifest once, also by its tag: registries count such questions, and a tag may move
+//! between two of them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +10,7 @@ use berth_oci::{Descriptor, Digest, Reference};
 /// A source whose manifests are remembered.
 pub(crate) struct Remembered<S> {
     source: S,
-    manifests: Mutex<HashMap<Digest, FetchedManifest>>,
+    manifests: Mutex<HashMap<Reference, FetchedManifest>>,
 }
 
 impl<S> Remembered<S> {
@@ -21,11 +22,14 @@ impl<S> Remembered<S> {
 impl<S: Source> Source for Remembered<S> {
     async fn manifest(&self, at: &Reference) -> Result<FetchedManifest, EndError> {
         let known = || self.manifests.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(manifest) = at.digest().and_then(|digest| known().get(digest).cloned()) {
+        let found = known().get(at).cloned();
+        if let Some(manifest) = found {
             return Ok(manifest);
         }
         let manifest = self.source.manifest(at).await?;
-        known().insert(manifest.digest.clone(), manifest.clone());
+        let mut known = known();
+        known.insert(Reference::Digest(manifest.digest.clone()), manifest.clone());
+        known.insert(at.clone(), manifest.clone());
         Ok(manifest)
     }
 

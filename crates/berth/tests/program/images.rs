@@ -104,6 +104,26 @@ fn a_file_system_becomes_an_image() {
     );
 }
 
+/// Docker Hub counts each question for a manifest as a pull. It was asked for twice, once by its tag and once more.
+#[test]
+fn a_pull_asks_for_the_manifest_once() {
+    let desk = Desk::new();
+    desk.layout("layout");
+    let server = Server::start(desk.folder());
+    let name = format!("{}/team/app:1", server.address);
+    assert_eq!(said(&mut desk.command(&["copy", "-q", "oci:layout:app", &name])).code, Some(0));
+    let asked = |words: &[&str], question: &str| {
+        let told = said(&mut desk.command(words));
+        assert_eq!(told.code, Some(0), "{}", told.err);
+        told.err.lines().filter(|line| line.contains(question) && line.contains("/manifests/")).count()
+    };
+    assert_eq!(asked(&["pull", "-v", &name], "GET "), 1);
+    // What is here already is only looked at, which is not counted.
+    assert_eq!(asked(&["pull", "-v", &name], "GET "), 0);
+    assert_eq!(asked(&["pull", "-v", &name], "HEAD "), 1);
+    assert_eq!(asked(&["copy", "-v", &name, "oci:other:app"], "GET "), 1);
+}
+
 #[test]
 fn pushing_and_pulling() {
     let desk = Desk::new();
