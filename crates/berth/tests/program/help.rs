@@ -24,6 +24,42 @@ fn help_is_short_and_has_examples() {
     insta::assert_snapshot!("help_prefetch", help(&["prefetch", "-h"]));
 }
 
+/// One page for all of them, so that a change of words is seen at once.
+#[test]
+fn every_command_about_images_has_its_help() {
+    let commands = [
+        "config",
+        "copy",
+        "digest",
+        "history",
+        "images",
+        "import",
+        "inspect",
+        "layers",
+        "load",
+        "login",
+        "logout",
+        "ls",
+        "manifest",
+        "prune",
+        "pull",
+        "push",
+        "referrers",
+        "rm",
+        "rmi",
+        "save",
+        "search",
+        "tag",
+        "tags",
+    ];
+    let pages = commands.map(|command| {
+        let page = help(&[command, "--help"]);
+        assert!(page.contains("Examples:"), "{command} has no examples");
+        format!("$ berth {command} --help\n{page}")
+    });
+    insta::assert_snapshot!("help_images", pages.join("\n"));
+}
+
 #[test]
 fn the_version_is_told() {
     assert_eq!(help(&["--version"]), format!("berth {}\n", env!("CARGO_PKG_VERSION")));
