@@ -1,22 +1,15 @@
-//! What goes wrong on the way: cuts, wrong bytes, kills, full disks. The store is never broken, nothing half is listed, and
-//! the next try goes on.
+//! What goes wrong on the way: cuts, wrong bytes, many at a time. The store is never broken, nothing half is listed, and the
+//! next try goes on. Kills, damage and full disks are in the yard.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::{Client, Desk, NAME};
 use crate::fault::{Fault, On, Place, Proxy, blob_bytes};
-use crate::random::Random;
-
-/// Kills of each command.
-const KILLS: u64 = 12;
-/// Bytes that a slow line carries in a second, so that a kill hits the middle.
-const SLOW: u64 = 24 << 20;
 
 /// Runs the steps.
 pub(super) fn run(desk: &Desk<'_>) -> anyhow::Result<()> {
@@ -24,9 +17,8 @@ pub(super) fn run(desk: &Desk<'_>) -> anyhow::Result<()> {
     let name = format!("{}/cuts/app:1", proxy.address());
     desk.berth.run(&["copy", &desk.layout("app"), &desk.remote("cuts/app:1")])?;
     cuts(desk, &proxy, &name)?;
-    kills(desk, &proxy, &name)?;
     many(desk, &name)?;
-    disks(desk, &name)
+    folders(desk, &name)
 }
 
 fn cuts(desk: &Desk<'_>, proxy: &Proxy, name: &str) -> anyhow::Result<()> {
@@ -53,63 +45,6 @@ fn cuts(desk: &Desk<'_>, proxy: &Proxy, name: &str) -> anyhow::Result<()> {
         refuse(Fault::Extra)?;
         refuse(Fault::Page)?;
         desk.berth.says(&["pull", name], &desk.stage.images.app)?;
-        whole(&desk)
-    });
-    desk.stage.step(NAME, "a damaged layer of the store is found out, and mended by a pull", || {
-        let largest = largest(&desk.images)?;
-        let mut bytes = fs::read(&largest)?;
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        fs::write(&largest, bytes)?;
-        let file = desk.stage.home("cli-damaged.tar");
-        desk.berth.refuses(&["save", "-o", &file.to_string_lossy(), name], "damaged")?;
-        ensure!(!file.exists(), "a damaged archive was written");
-        desk.berth.says(&["pull", name], &desk.stage.images.app)?;
-        whole(&desk)
-    });
-    Ok(())
-}
-
-fn kills(desk: &Desk<'_>, proxy: &Proxy, name: &str) -> anyhow::Result<()> {
-    let desk = Desk::at(desk.stage, "cli-kills")?;
-    desk.stage.step(NAME, "kills leave the store whole, and the next try goes on", || {
-        let seed = u64::from(std::process::id());
-        let mut random = Random::new(seed);
-        proxy.set_rate(Some(SLOW));
-        let mut sent = 0;
-        for round in 0..KILLS {
-            let mark = proxy.mark();
-            let mut child = desk.spawn(&["pull", "-q", name])?;
-            std::thread::sleep(Duration::from_millis(random.within(20..420)));
-            child.kill()?;
-            child.wait()?;
-            sent += blob_bytes(&proxy.since(mark));
-            whole(&desk).with_context(|| format!("after kill {round} of seed {seed}"))?;
-        }
-        proxy.set_rate(None);
-        let mark = proxy.mark();
-        desk.berth.says(&["pull", name], &desk.stage.images.app)?;
-        sent += blob_bytes(&proxy.since(mark));
-        let size = size(&desk, name)?;
-        // What was on its way at a kill, and what the proxy had taken in by then, comes again.
-        ensure!(sent < size + KILLS * (4 << 20), "{sent} bytes were sent for {size}");
-        whole(&desk)
-    });
-    desk.stage.step(NAME, "kills of rmi and load leave the store whole", || {
-        let file = desk.stage.home("cli-kills.tar");
-        desk.berth.run(&["save", "-o", &file.to_string_lossy(), name])?;
-        let mut random = Random::new(7);
-        for round in 0..KILLS {
-            let file = file.to_string_lossy();
-            let words =
-                if round % 2 == 0 { ["rmi", "-f", name].to_vec() } else { ["load", "-i", &file].to_vec() };
-            let mut child = desk.spawn(&words)?;
-            std::thread::sleep(Duration::from_millis(random.within(0..60)));
-            child.kill()?;
-            child.wait()?;
-            whole(&desk).with_context(|| format!("after kill {round}: {words:?}"))?;
-        }
-        desk.berth.says(&["load", "-i", &file.to_string_lossy()], "Loaded image")?;
         whole(&desk)
     });
     Ok(())
@@ -144,10 +79,8 @@ fn many(desk: &Desk<'_>, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn disks(desk: &Desk<'_>, name: &str) -> anyhow::Result<()> {
+fn folders(desk: &Desk<'_>, name: &str) -> anyhow::Result<()> {
     let home = desk.stage.home("cli-disk");
-    let disk = home.join("disk");
-    fs::create_dir_all(&disk)?;
     let berth = Client::new(desk.stage.program.file(), &home)?;
     desk.stage.step(NAME, "a folder that is none is told", || {
         fs::write(home.join("file"), "x")?;
@@ -155,21 +88,6 @@ fn disks(desk: &Desk<'_>, name: &str) -> anyhow::Result<()> {
         berth.refuses(&["pull", name], "BERTH_IMAGES")?;
         Ok(())
     });
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"]).arg(&disk).status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        desk.stage.absent(NAME, "no small disk can be mounted");
-        return Ok(());
-    }
-    desk.stage.step(NAME, "a full disk is told, and the pull goes on when there is room", || {
-        let small = berth.clone().env("BERTH_IMAGES", disk.join("images"));
-        small.refuses(&["pull", name], "is full")?;
-        let listed = small.run(&["images", "-q"])?;
-        ensure!(listed.trim().is_empty(), "half an image is listed: {listed}");
-        Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status()?;
-        small.says(&["pull", name], &desk.stage.images.app)?;
-        Ok(())
-    });
-    Command::new("umount").arg(&disk).status()?;
     Ok(())
 }
 
@@ -213,10 +131,4 @@ fn check(images: &Path, descriptor: &Value) -> anyhow::Result<()> {
         .chain([&document["config"]])
         .filter(|part| part["digest"].is_string())
         .try_for_each(|part| check(images, part))
-}
-
-fn largest(images: &Path) -> anyhow::Result<std::path::PathBuf> {
-    let files = fs::read_dir(images.join("blobs/sha256"))?.map(|file| Ok(file?.path()));
-    let files = files.collect::<Result<Vec<_>, std::io::Error>>()?;
-    files.into_iter().max_by_key(|file| fs::metadata(file).map_or(0, |file| file.len())).context("no blobs")
 }
