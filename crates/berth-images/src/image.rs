@@ -53,20 +53,6 @@ impl Wanted<'_> {
     }
 }
 
-/// The platform of this computer, by the names of Go; `linux` also where programs of Linux run in a virtual machine.
-pub fn host_platform() -> Platform {
-    let (architecture, variant) = match std::env::consts::ARCH {
-        "x86_64" => ("amd64", None),
-        "x86" => ("386", None),
-        "aarch64" => ("arm64", None),
-        "arm" => ("arm", Some("v7".to_owned())),
-        "powerpc64" => ("ppc64le", None),
-        "loongarch64" => ("loong64", None),
-        other => (other, None),
-    };
-    Platform { os: "linux".to_owned(), architecture: architecture.to_owned(), variant, ..Platform::default() }
-}
-
 /// Finds the manifest of the platform that is wanted, and that all it names is there.
 pub(crate) fn choose(source: &impl Source, top: &Descriptor, wanted: Wanted<'_>) -> Result<Chosen, Error> {
     choose_below(source, top, wanted, DEPTH)

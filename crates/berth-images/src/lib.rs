@@ -19,7 +19,7 @@ mod transfer;
 
 pub use archive::{Format, Import, Loaded};
 pub use error::Error;
-pub use image::{Wanted, host_platform};
+pub use image::Wanted;
 pub use incoming::{Begun, Incoming};
 pub use inspect::{HistoryLine, Inspected, RootFs};
 pub use layout::{Entry, Reader};

@@ -8,7 +8,7 @@ use berth_oci::{Descriptor, Digest, ImageReference};
 
 use crate::folder::{Audience, Folder};
 use crate::hold::Hold;
-use crate::image::{self, Wanted, host_platform};
+use crate::image::{self, Wanted};
 use crate::index::{Facts, facts_of, name_of};
 use crate::transfer::Transfer;
 use crate::{Error, name, resolve};
@@ -138,7 +138,7 @@ impl Store {
         if let Some(facts) = facts_of(entry) {
             return Ok(Some(Image::new(entry, facts)));
         }
-        let host = host_platform();
+        let host = berth_oci::Platform::of_this_machine();
         let chosen = match image::choose(&*self.folder, entry, Wanted::Prefer(&host)) {
             Ok(chosen) => chosen,
             Err(error @ (Error::Io { .. } | Error::Unwritable { .. })) => return Err(error),

@@ -88,6 +88,25 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// What containers on this machine run on, by the names of Go; `linux` also where that is in a virtual machine.
+    pub fn of_this_machine() -> Platform {
+        let (architecture, variant) = match std::env::consts::ARCH {
+            "x86_64" => ("amd64", None),
+            "x86" => ("386", None),
+            "aarch64" => ("arm64", None),
+            "arm" => ("arm", Some("v7".to_owned())),
+            "powerpc64" => ("ppc64le", None),
+            "loongarch64" => ("loong64", None),
+            other => (other, None),
+        };
+        Platform {
+            os: "linux".to_owned(),
+            architecture: architecture.to_owned(),
+            variant,
+            ..Platform::default()
+        }
+    }
+
     /// `os/architecture`, with the variant if there is one. What is not said, or is `unknown` as in attestations, is left
     /// out; so an attestation has no word.
     pub fn word(&self) -> String {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use berth_client::PlatformName;
-use berth_images::{Import, host_platform};
+use berth_images::Import;
 use clap::Args;
 
 use crate::commands::load::{opened, with_size};
@@ -53,7 +53,8 @@ pub(crate) fn run(args: &ImportArgs, environment: &Environment) -> Result<(), Fa
         file => with_size(opened(Path::new(file))?),
     };
     let changes: Vec<_> = args.change.iter().map(String::as_str).collect();
-    let platform = args.platform.as_ref().map_or_else(host_platform, PlatformName::platform);
+    let platform =
+        args.platform.as_ref().map_or_else(berth_oci::Platform::of_this_machine, PlatformName::platform);
     let import = Import {
         name: name.as_ref(),
         // Docker's words for files as well: the client hands them on.

@@ -4,7 +4,6 @@ use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
-use berth_images::host_platform;
 use clap::Args;
 
 use crate::environment::Environment;
@@ -43,7 +42,10 @@ pub(crate) fn run(args: &LoadArgs, environment: &Environment) -> Result<(), Fail
         None => (Box::new(io::stdin().lock()), None),
     };
     let bar = Stream::new(environment, args.quiet, size);
-    let loaded = environment.store()?.load(bar.read(input), &host_platform()).map_err(trouble::of_store)?;
+    let loaded = environment
+        .store()?
+        .load(bar.read(input), &berth_oci::Platform::of_this_machine())
+        .map_err(trouble::of_store)?;
     drop(bar);
     for loaded in loaded {
         if loaded.names.is_empty() {

@@ -129,7 +129,7 @@ impl Pull<'_> {
         let known = self.known(&image);
         let fetched = self.fetch(&image, &at, &transfer, &progress, known.as_ref()).await?;
         let wanted = self.platform.as_ref().map(PlatformName::platform);
-        let host = berth_images::host_platform();
+        let host = berth_oci::Platform::of_this_machine();
         let wanted = wanted.as_ref().map_or(Wanted::Prefer(&host), Wanted::Only);
         let listed = transfer.put_image(Some(&image), &fetched.top, wanted).map_err(Failure::other)?;
         let digest = &fetched.top.digest;

@@ -22,17 +22,10 @@ pub struct PlatformName {
 pub struct PlatformError;
 
 impl PlatformName {
-    /// What containers on this machine run on.
+    /// What containers on this machine run on, of whatever variant: older ones run on newer machines.
     pub fn of_this_machine() -> PlatformName {
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "x86" => "386",
-            "aarch64" => "arm64",
-            "loongarch64" => "loong64",
-            "powerpc64" => "ppc64le",
-            other => other,
-        };
-        PlatformName { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
+        let Platform { os, architecture, .. } = Platform::of_this_machine();
+        PlatformName { os, architecture, variant: None }
     }
 
     /// The same in the words of an index.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::fixture::{Fixture, blobs, descriptor, fetch, index, names, new_store, platform, reference};
 use super::tarball::{entry, file, gzip, tar, zstd};
-use crate::{Error, Format, Loaded, Store, Wanted, host_platform};
+use crate::{Error, Format, Loaded, Store, Wanted};
 
 fn save(store: &Store, texts: &[&str], format: Format) -> Vec<u8> {
     let mut out = Vec::new();
@@ -16,7 +16,7 @@ fn save(store: &Store, texts: &[&str], format: Format) -> Vec<u8> {
 }
 
 fn load(store: &Store, archive: &[u8]) -> Vec<Loaded> {
-    store.load(archive, &host_platform()).unwrap()
+    store.load(archive, &berth_oci::Platform::of_this_machine()).unwrap()
 }
 
 fn loaded_names(loaded: &[Loaded]) -> Vec<Vec<String>> {
@@ -175,7 +175,10 @@ fn packed_layers_are_checked_by_what_is_in_them() {
         assert_eq!(manifest["layers"][0]["mediaType"], media_type);
         fixture.layers = vec![pack(b"two")];
         let (_folder, store) = new_store();
-        let error = store.load(docker_archive(&[(&["app"], &fixture)]).as_slice(), &host_platform());
+        let error = store.load(
+            docker_archive(&[(&["app"], &fixture)]).as_slice(),
+            &berth_oci::Platform::of_this_machine(),
+        );
         assert!(error.unwrap_err().to_string().contains("is not the layer sha256:"));
     }
 }

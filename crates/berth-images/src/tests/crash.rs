@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::archives::docker_archive;
 use super::fixture::{Fixture, blobs, names, new_store, reference};
-use crate::{Store, Wanted, host_platform};
+use crate::{Store, Wanted};
 
 const FOLDER: &str = "BERTH_IMAGES_FOLDER";
 const BESIDE: &str = "BERTH_IMAGES_BESIDE";
@@ -21,7 +21,10 @@ fn work(folder: &Path) {
     store.tag("app:1", &reference("app:2")).unwrap();
     store.remove(&Fixture::new(&["one", "two"]).id().to_string(), true).ok();
     store
-        .load(docker_archive(&[(&["loaded:1"], &Fixture::new(&["loaded"]))]).as_slice(), &host_platform())
+        .load(
+            docker_archive(&[(&["loaded:1"], &Fixture::new(&["loaded"]))]).as_slice(),
+            &berth_oci::Platform::of_this_machine(),
+        )
         .unwrap();
     store.prune(Duration::from_secs(3600)).unwrap();
 }
@@ -66,7 +69,11 @@ fn run_child(folder: &Path, die_at: usize) -> bool {
 fn check(store: &Store) {
     let transfer = store.transfer().unwrap();
     for listed in store.list().unwrap() {
-        let again = transfer.put_image(None, &listed.image.descriptor, Wanted::Prefer(&host_platform()));
+        let again = transfer.put_image(
+            None,
+            &listed.image.descriptor,
+            Wanted::Prefer(&berth_oci::Platform::of_this_machine()),
+        );
         assert_eq!(again.unwrap().id, listed.image.id);
         let manifest = store.read_document(&listed.image.manifest).unwrap();
         let manifest = berth_oci::Manifest::read(&listed.image.descriptor.media_type, &manifest).unwrap();

@@ -3,7 +3,7 @@
 use berth_oci::{Descriptor, Digest, ImageReference, Platform, media_type};
 use serde_json::{Value, json};
 
-use crate::{Error, Image, Store, Transfer, Wanted, host_platform};
+use crate::{Error, Image, Store, Transfer, Wanted};
 
 /// An image: a manifest and what it names.
 pub(super) struct Fixture {
@@ -58,7 +58,11 @@ impl Fixture {
             fetch(&transfer, blob)?;
         }
         let name = (!name.is_empty()).then(|| reference(name));
-        transfer.put_image(name.as_ref(), &self.descriptor(), Wanted::Prefer(&host_platform()))
+        transfer.put_image(
+            name.as_ref(),
+            &self.descriptor(),
+            Wanted::Prefer(&berth_oci::Platform::of_this_machine()),
+        )
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::archives::docker_archive;
 use super::fixture::{Fixture, blobs, descriptor, names, new_store};
 use super::tarball::{entry, file, gzip, header, tar, zstd};
-use crate::{Error, Store, host_platform};
+use crate::{Error, Store};
 
 /// Files that are at work.
 fn at_work(store: &Store) -> usize {
@@ -20,7 +20,7 @@ fn at_work(store: &Store) -> usize {
 
 fn refused(archive: &[u8]) -> String {
     let (_folder, store) = new_store();
-    let error = store.load(archive, &host_platform()).expect_err("it is refused");
+    let error = store.load(archive, &berth_oci::Platform::of_this_machine()).expect_err("it is refused");
     assert!(matches!(error, Error::Archive { .. }), "{error:?}");
     assert_eq!((names(&store).len(), blobs(&store), at_work(&store)), (0, 0, 0), "{error}");
     error.to_string()
@@ -138,7 +138,7 @@ fn documents_that_make_no_sense() {
 /// As `refused`, for an error that is not of the archive alone.
 fn refused_large(archive: &[u8]) -> String {
     let (_folder, store) = new_store();
-    let error = store.load(archive, &host_platform()).expect_err("it is refused");
+    let error = store.load(archive, &berth_oci::Platform::of_this_machine()).expect_err("it is refused");
     assert_eq!((names(&store).len(), blobs(&store), at_work(&store)), (0, 0, 0));
     error.to_string()
 }
@@ -178,7 +178,7 @@ fn an_input_that_fails_is_told_as_it_is() {
     let whole = docker_archive(&[(&["app"], &Fixture::new(&["one"]))]);
     let (_folder, store) = new_store();
     for part in [&whole[..700], &gzip(&whole)[..100], &[]] {
-        let error = store.load(part.chain(Failing), &host_platform()).unwrap_err();
+        let error = store.load(part.chain(Failing), &berth_oci::Platform::of_this_machine()).unwrap_err();
         assert_eq!(error.to_string(), "the input could not be read: the cable was pulled");
     }
     assert_eq!((blobs(&store), at_work(&store)), (0, 0));
@@ -192,7 +192,7 @@ proptest! {
         let place = at % archive.len();
         archive[place] = byte;
         let (_folder, store) = new_store();
-        match store.load(archive.as_slice(), &host_platform()) {
+        match store.load(archive.as_slice(), &berth_oci::Platform::of_this_machine()) {
             Ok(loaded) => {
                 for loaded in loaded {
                     store.save(&[&loaded.image.id.to_string()], crate::Format::Oci, io::sink()).unwrap();

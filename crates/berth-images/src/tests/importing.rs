@@ -52,7 +52,7 @@ fn a_file_system_becomes_an_image_of_one_layer() {
 #[test]
 fn what_is_no_file_system_leaves_nothing() {
     let (_folder, store) = new_store();
-    let host = crate::host_platform();
+    let host = berth_oci::Platform::of_this_machine();
     let changes = ["RUN make"];
     let mut import = Import { name: None, message: "", changes: &[], platform: &host, created: UNIX_EPOCH };
     let whole = tar(&[file("a", b"content")]);

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::fixture::{Fixture, blobs, descriptor, fetch, index, new_store, platform};
 use super::tarball::{file, gzip, tar};
-use crate::{Entry, Error, Store, Wanted, host_platform};
+use crate::{Entry, Error, Store, Wanted};
 
 fn new_layout() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -145,7 +145,7 @@ fn what_is_read_is_not_taken_away() {
 #[test]
 fn an_index_is_whole_with_all_platforms() {
     let (_folder, store) = new_layout();
-    let host = host_platform().word();
+    let host = berth_oci::Platform::of_this_machine().word();
     let (here, there) = (Fixture::new(&["here"]), Fixture::new(&["there"]));
     let bytes = index(&[("plan9/amd64", &there), (&host, &here)]);
     let top = descriptor(media_type::OCI_INDEX, &bytes);

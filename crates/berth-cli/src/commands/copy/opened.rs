@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use berth_client::CopyError;
-use berth_images::{Entry, Error, Loaded, Reader, Store, Wanted, host_platform};
+use berth_images::{Entry, Error, Loaded, Reader, Store, Wanted};
 use berth_oci::{Descriptor, Digest, ImageReference, Manifest, Reference};
 use tokio::task::spawn_blocking;
 
@@ -167,7 +167,8 @@ impl Job<'_> {
     ) -> Result<Opened, Failure> {
         let store = Store::open(&self.scratch.folder(None)?).map_err(trouble::of_store)?;
         let loading = store.clone();
-        let loaded = spawn_blocking(move || loading.load(archive, &host_platform())).await;
+        let loaded =
+            spawn_blocking(move || loading.load(archive, &berth_oci::Platform::of_this_machine())).await;
         let loaded = loaded.map_err(Failure::other)?.map_err(trouble::of_store)?;
         let (found, name) = chosen(&loaded, place, name)?;
         if found.is_made {
@@ -235,7 +236,7 @@ fn opened(
 
 /// The image of an index of which not all is there.
 fn part(reader: &Reader, place: &Place, top: &Descriptor) -> Result<Digest, Failure> {
-    let host = host_platform();
+    let host = berth_oci::Platform::of_this_machine();
     reader.choose(top, Wanted::Prefer(&host)).map_err(|error| match error {
         Error::Missing { digest } => Failure::other(format!("{place} is not whole: {digest} is not there"))
             .hint("bring it there again, from where it came"),

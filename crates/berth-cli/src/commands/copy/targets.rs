@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use berth_client::{Copied, CopyError, CopyOptions, FetchedManifest, PlatformName, Source, copy};
-use berth_images::{Entry, Error, Format, Image, Store, Transfer, Wanted, host_platform};
+use berth_images::{Entry, Error, Format, Image, Store, Transfer, Wanted};
 use berth_oci::media_type::is_index;
 use berth_oci::{Descriptor, Digest, ImageReference, Reference};
 use tokio::task::spawn_blocking;
@@ -162,7 +162,7 @@ impl Job<'_> {
         name: Option<&ImageReference>,
     ) -> Result<Image, Error> {
         let wanted = self.platform.map(PlatformName::platform);
-        let host = host_platform();
+        let host = berth_oci::Platform::of_this_machine();
         let wanted = wanted.as_ref().map_or(Wanted::Prefer(&host), Wanted::Only);
         transfer.put_image(name, top, wanted)
     }
